@@ -1,0 +1,1 @@
+"""From echoes to gray values: scatterers, point-spread function, display and the paper's artifacts."""

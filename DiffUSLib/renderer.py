@@ -1,0 +1,229 @@
+"""The renderer: acoustic maps seen by a probe from a pose."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from DiffUSLib.device import choose_device
+from DiffUSLib.errors import DiffUSError, DiffUSWarning
+from DiffUSLib.image_formation import artifacts, display, point_spread
+from DiffUSLib.image_formation.scatterers import ras_to_sites, scatterers
+from DiffUSLib.medium import Medium
+from DiffUSLib.probe import Probe
+from DiffUSLib.propagation import propagate, reflection_coefficients
+from DiffUSLib.sampling import transform_points, transform_vectors
+from DiffUSLib.scan_conversion import ImageGrid, ScanConverter
+from DiffUSLib.settings import RenderSettings, look
+
+if TYPE_CHECKING:
+    from DiffUSLib.acoustics.maps import AcousticMaps
+
+RING_DOWN_MM = 0.8
+RING_DOWN_AMPLITUDE = 4.0
+
+
+@dataclass(frozen=True)
+class ScanLines:
+    """Echoes along scan lines, each (B, L, N); sample k lies at (k + 1/2) / N of the depth.
+
+    Args:
+        echoes: signed amplitude that each interface sends back, for a wave of amplitude 1 (before attenuation).
+        power: squared envelope of what the transducer receives, after TGC; 1 = white matter.
+        gray: the same as gray in [0, 1].
+    """
+
+    echoes: torch.Tensor
+    power: torch.Tensor
+    gray: torch.Tensor
+
+
+@dataclass(frozen=True)
+class RenderedImage:
+    """B-mode images and what they were made from.
+
+    Args:
+        image: (B, H, W) gray in [0, 1]; probe at the top, marked side at the right; 0 outside the fan.
+        mask: (H, W) bool, the pixels inside the fan.
+        scan_lines: before scan conversion.
+        grid: place and size of the pixels in the Transducer frame.
+    """
+
+    image: torch.Tensor
+    mask: torch.Tensor
+    scan_lines: ScanLines
+    grid: ImageGrid
+
+
+class Renderer:
+    """Renders B-mode images of acoustic maps, differentiable to the pose and to the maps.
+
+    Args:
+        maps: impedance, attenuation and echogenicity on a grid; maps that require gradients receive them.
+        probe: the fan.
+        settings: stages of the image chain; the clinical look by default.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: torch.float32 or torch.float64.
+
+    Raises:
+        DiffUSError: if the device does not exist.
+    """
+
+    def __init__(
+        self,
+        maps: AcousticMaps,
+        probe: Probe,
+        settings: RenderSettings | None = None,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.maps = maps
+        self.probe = probe
+        self.settings = settings or look("clinical")
+        self.dtype = dtype
+        self.grid = ImageGrid.around(probe, self.settings.width_px, self.settings.height_px)
+        self._prepare(choose_device(device)[0])
+
+    def _prepare(self, device: torch.device) -> None:
+        """Everything that does not depend on the pose."""
+        self.device = device
+        options = {"dtype": self.dtype, "device": device}
+        probe, settings = self.probe, self.settings
+        self._origins, self._directions = probe.scan_lines(**options)
+        self._step_mm = probe.depth_mm / settings.samples
+        self._depth_mm = (torch.arange(settings.samples, **options) + 0.5) * self._step_mm
+        self._boundary_mm = torch.arange(settings.samples + 1, **options) * self._step_mm
+        offsets, weights = point_spread.elevation_quadrature(settings.elevation_planes)
+        self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
+        self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
+        self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
+        self._fixed_medium = None if self._maps_take_gradients() else Medium(self.maps, device, self.dtype)
+
+    def _maps_take_gradients(self) -> bool:
+        return any(m.requires_grad for m in (self.maps.impedance, self.maps.attenuation, self.maps.echogenicity))
+
+    def _medium(self) -> Medium:
+        return self._fixed_medium or Medium(self.maps, self.device, self.dtype)
+
+    def __call__(self, transducer_to_ras: torch.Tensor) -> RenderedImage:
+        """Render from poses TransducerToRas, (4, 4) or (B, 4, 4); a single pose gives a batch of one.
+
+        Raises:
+            DiffUSError: if the poses have another shape or are not finite.
+        """
+        try:
+            lines = self.scan_lines(transducer_to_ras)
+            image = self._convert(lines.gray)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            warnings.warn(f"{self.device} ran out of memory; rendering goes on, slower, on the CPU.", DiffUSWarning, 2)
+            self._prepare(torch.device("cpu"))
+            return self(transducer_to_ras)
+        return RenderedImage(image, self._convert.mask, lines, self.grid)
+
+    def echoes(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """Signed echoes of the interfaces alone, (B, L, N): sampling and propagation, the paper's forward model."""
+        medium, pose = self._medium(), self._checked(transducer_to_ras)
+        return self._propagate(self._sample(medium, pose, channels=1)[0])
+
+    def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
+        """Echoes, received power and gray along the scan lines, each (B, L, N)."""
+        settings, pose = self.settings, self._checked(transducer_to_ras)
+        impedance, attenuation, echogenicity, density = self._sample(self._medium(), pose, channels=4)
+        echoes = self._propagate(impedance)
+        if settings.paper_artifacts:
+            amplitude = artifacts.paper_blur(artifacts.paper_speckle(echoes.abs(), settings.seed))
+            return ScanLines(echoes, amplitude.square(), display.linear_gray(amplitude))
+        loss = self._log_loss(impedance, attenuation)
+        amplitude = echogenicity if settings.backscatter else torch.zeros_like(echogenicity)
+        diffuse = _between(amplitude + settings.interface_scatter_mm * density) * loss.exp()
+        # The echoes already hold the crossings of the interfaces; only attenuation and TGC are missing.
+        specular = settings.specular_mm / self._step_mm * echoes * (loss - self._log_crossings(impedance)).exp()
+        if settings.near_field:
+            diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
+        power = self._receive(diffuse, specular, pose)
+        if settings.log_compression:
+            gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db)
+        else:
+            gray = display.linear_gray((power + 1e-12).sqrt())
+        return ScanLines(echoes, power, gray)
+
+    def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """(B,) share of the fan that lies inside the volume; 0 means that the probe stands outside or looks away."""
+        grid = self._points(self._checked(transducer_to_ras), self._medium().ras_to_grid, 0.0)
+        return (grid.abs() <= 1).all(dim=-1).to(self.dtype).mean(dim=(1, 2))
+
+    def _checked(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        pose = transducer_to_ras.to(device=self.device, dtype=self.dtype)
+        if pose.shape[-2:] != (4, 4) or pose.ndim not in (2, 3):
+            raise DiffUSError(f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {tuple(pose.shape)}.")
+        return pose[None] if pose.ndim == 2 else pose
+
+    def _points(self, pose: torch.Tensor, ras_to_target: torch.Tensor, offset: float, between=False) -> torch.Tensor:
+        """(B, L, N+1, 3) sample points, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas."""
+        matrix = ras_to_target @ pose
+        depth_mm = self._depth_mm if between else self._boundary_mm
+        origins = transform_points(matrix, self._origins)[:, :, None]
+        directions = transform_vectors(matrix, self._directions)[:, :, None]
+        points = origins + directions * depth_mm[:, None]
+        if offset:
+            aside_mm = offset * point_spread.elevation_sigma_mm(self.probe, depth_mm)
+            points = points + matrix[:, None, None, :3, 2] * aside_mm[:, None]
+        return points
+
+    def _sample(self, medium: Medium, pose: torch.Tensor, channels: int) -> torch.Tensor:
+        """(channels, B, L, N+1), averaged over the thickness of the beam."""
+        return sum(
+            weight * medium.sample(self._points(pose, medium.ras_to_grid, offset), channels)
+            for offset, weight in self._elevation
+        )
+
+    def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
+        return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
+
+    def _log_crossings(self, impedance: torch.Tensor) -> torch.Tensor:
+        """Logarithm of what is left after the two-way crossing of all interfaces above; (B, L, N)."""
+        per_interface = torch.log1p(-reflection_coefficients(impedance).square())
+        return per_interface.cumsum(-1) - per_interface
+
+    def _log_loss(self, impedance: torch.Tensor, attenuation: torch.Tensor) -> torch.Tensor:
+        """Logarithm of the two-way amplitude factor of interfaces, attenuation and TGC; (B, L, N)."""
+        loss = self._log_crossings(impedance)
+        to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
+        if self.settings.attenuation:
+            per_step = _between(attenuation) * self._step_mm
+            loss = loss - to_neper * (per_step.cumsum(-1) - per_step / 2)
+        return loss + to_neper * self.settings.tgc_db_cm_mhz * self._depth_mm
+
+    def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+        """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""
+        blur = self._point_spread if self.settings.point_spread else None
+        if not self.settings.speckle:
+            power = diffuse.square() + specular.square()
+            return blur(power).clamp(min=0) if blur else power
+        in_phase, quadrature = diffuse * self._noise(pose)
+        if not blur:
+            return (in_phase + specular).square() + quadrature.square()
+        # Scatterers lose power in the blur, smooth interfaces do not: restore that of scatterers first.
+        restore = blur.noise_power.rsqrt()
+        lines = blur.complex(in_phase * restore + specular, quadrature * restore)
+        return lines.real.square() + lines.imag.square()
+
+    def _noise(self, pose: torch.Tensor) -> torch.Tensor:
+        """(2, B, L, N) scattering amplitudes of variance 1, summed over the thickness of the beam."""
+        matrix = ras_to_sites(self.dtype, self.device)
+        total = sum(
+            weight * scatterers(self._points(pose, matrix, offset, between=True), self.settings.seed)
+            for offset, weight in self._elevation
+        )
+        return total / math.sqrt(sum(weight * weight for _, weight in self._elevation))
+
+
+def _between(values: torch.Tensor) -> torch.Tensor:
+    """Values (..., N) in the middle of samples (..., N+1)."""
+    return (values[..., :-1] + values[..., 1:]) / 2
