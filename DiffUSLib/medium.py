@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def interface_density(impedance: torch.Tensor, ijk_to_ras: torch.Tensor) -> torch.Tensor:
     """Reflection per mm of path across the steepest direction: |grad ln Z| / 2, (K, J, I) in 1/mm.
 
-    Small interfaces reflect s = d(ln Z) / 2. Where impedance changes quickly (pia, vessels and cortex around a sulcus, the
-    falx), unresolved rough interfaces scatter in all directions in proportion.
+    Small interfaces reflect s = d(ln Z) / 2. Where impedance changes quickly (pia, vessels and cortex around a
+    sulcus, the falx), unresolved rough interfaces scatter in all directions in proportion.
     """
     log_impedance = impedance.log()
     to_ras = torch.linalg.inv(ijk_to_ras[:3, :3]).to(impedance)  # row: how one index changes along RAS, in 1/mm
@@ -27,7 +27,9 @@ def interface_density(impedance: torch.Tensor, ijk_to_ras: torch.Tensor) -> torc
         else:
             slopes.append(torch.zeros_like(log_impedance))
     slope_k, slope_j, slope_i = slopes
-    squared = sum((slope_i * to_ras[0, a] + slope_j * to_ras[1, a] + slope_k * to_ras[2, a]).square() for a in range(3))
+    squared = sum(
+        (slope_i * to_ras[0, a] + slope_j * to_ras[1, a] + slope_k * to_ras[2, a]).square() for a in range(3)
+    )
     return (squared + 1e-18).sqrt() / 2
 
 
@@ -52,7 +54,9 @@ class Medium:
             dim=-1,
         )
         self._outside = torch.tensor(
-            [outside.impedance_mrayl, outside.attenuation_db_cm_mhz, outside.echogenicity, 0.0], dtype=dtype, device=device
+            [outside.impedance_mrayl, outside.attenuation_db_cm_mhz, outside.echogenicity, 0.0],
+            dtype=dtype,
+            device=device,
         )
         self.ras_to_grid = ras_to_grid(maps.ijk_to_ras, tuple(impedance.shape)).to(device=device, dtype=dtype)
 

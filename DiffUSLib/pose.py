@@ -57,8 +57,8 @@ def move(transducer_to_ras: torch.Tensor, **motions: float) -> torch.Tensor:
 
     Args:
         transducer_to_ras: (..., 4, 4).
-        motions: names of `MOTIONS` with amounts in mm or degrees; together they make one rigid motion: first the turns,
-            as one rotation vector about the middle of the face, then the shifts along the axes before turning.
+        motions: names of `MOTIONS` with amounts in mm or degrees; together they make one rigid motion: first the
+            turns, as one rotation vector about the middle of the face, then the shifts along the axes before turning.
 
     Raises:
         DiffUSError: for an unknown motion.
@@ -109,6 +109,8 @@ def check_rigid(matrix: torch.Tensor, name: str = "the pose", tolerance: float =
         raise DiffUSError(f"{name} must end in the row 0 0 0 1.")
     if float((rotation @ rotation.transpose(-1, -2) - identity).abs().max()) > tolerance:
         scales = ", ".join(f"{scale:.3f}" for scale in rotation.norm(dim=-2).reshape(-1, 3)[0].tolist())
-        raise DiffUSError(f"{name} is not rigid (its axes are scaled by {scales} or sheared); give turns and shifts only.")
+        raise DiffUSError(
+            f"{name} is not rigid (its axes are scaled by {scales} or sheared); give turns and shifts only."
+        )
     if not bool((torch.linalg.det(rotation) > 0).all()):
         raise DiffUSError(f"{name} mirrors the patient; give a right-handed matrix.")

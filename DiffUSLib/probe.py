@@ -23,8 +23,8 @@ SOUND_SPEED_MM_PER_US = 1.54
 class Probe:
     """A probe in its own Transducer frame.
 
-    Transducer frame (mm): the origin is the middle of the transducer's face, X points to the marked side (lateral), Y away
-    from the transducer (depth), Z = X x Y (elevation). Scan lines start on the face.
+    Transducer frame (mm): the origin is the middle of the transducer's face, X points to the marked side (lateral), Y
+    away from the transducer (depth), Z = X x Y (elevation). Scan lines start on the face.
 
     Args:
         name: what people call it.
@@ -139,7 +139,9 @@ def _preset_folder():
 
 def probe_names() -> list[str]:
     """Names of the shipped presets, in alphabetical order."""
-    return sorted(entry.name.removesuffix(".json") for entry in _preset_folder().iterdir() if entry.name.endswith(".json"))
+    return sorted(
+        entry.name.removesuffix(".json") for entry in _preset_folder().iterdir() if entry.name.endswith(".json")
+    )
 
 
 def load_probe(name_or_path: str | Path) -> Probe:
@@ -153,7 +155,9 @@ def load_probe(name_or_path: str | Path) -> Probe:
         source, missing = path, f"the probe file {path} does not exist; check the path."
     else:
         source = _preset_folder() / f"{name_or_path}.json"
-        missing = f"the probe '{name_or_path}' is unknown; choose one of {', '.join(probe_names())} or give a .json file."
+        missing = (
+            f"the probe '{name_or_path}' is unknown; choose one of {', '.join(probe_names())} or give a .json file."
+        )
     if not source.is_file():
         raise DiffUSError(missing)
     try:

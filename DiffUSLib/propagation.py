@@ -1,11 +1,11 @@
 """Echoes along scan lines from the impedance at their samples.
 
-N+1 samples with impedance Z_0..Z_N meet at N interfaces. At interface i, with s_i = (Z_{i+1} - Z_i) / (Z_{i+1} + Z_i), a wave
-from above is transmitted by 1 + s_i and reflected by R_i; one from below is transmitted by 1 - s_i and reflected by R'_i
-("DiffUS: Differentiable Ultrasound Rendering from Volumetric Imaging", 2025, eq. 1 and 2).
+N+1 samples with impedance Z_0..Z_N meet at N interfaces. At interface i, with s_i = (Z_{i+1} - Z_i) / (Z_{i+1} +
+Z_i), a wave from above is transmitted by 1 + s_i and reflected by R_i; one from below is transmitted by 1 - s_i and
+reflected by R'_i ("DiffUS: Differentiable Ultrasound Rendering from Volumetric Imaging", 2025, eq. 1 and 2).
 
-All functions take impedance (..., N+1) in MRayl and return echoes (..., N), the amplitude that interface i sends back to the
-transducer for a wave of amplitude 1, and are differentiable. Samples lie on the last axis.
+All functions take impedance (..., N+1) in MRayl and return echoes (..., N), the amplitude that interface i sends back
+to the transducer for a wave of amplitude 1, and are differentiable. Samples lie on the last axis.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ def reflection_coefficients(impedance: torch.Tensor) -> torch.Tensor:
 def steady_state(impedance: torch.Tensor, sign_convention: str = "energy_conserving") -> torch.Tensor:
     """Echoes of the paper's coupled system (eq. 2-4), exact, in O(N).
 
-    The echo of interface k is d_0 of the system cut off below interface k, less d_0 of the one cut off above it. It has no
+    The echo of interface k is d_0 of the system cut off below interface k, less d_0 of the one cut off above it. It
+    has no
     time axis: multiples are added at the depth of the cut, and bone casts no shadow. Only "energy_conserving" never
     returns more than was sent; the others can diverge at bone or air.
 
@@ -35,8 +36,8 @@ def steady_state(impedance: torch.Tensor, sign_convention: str = "energy_conserv
         DiffUSError: for an unknown sign convention.
     """
     if sign_convention == "energy_conserving":
-        # With R = s and R' = -s the truncated system telescopes to d_0 = (Z_k - Z_0) / (Z_k + Z_0). The difference of two
-        # such fractions is written as one, which keeps float32 exact for weak interfaces.
+        # With R = s and R' = -s the truncated system telescopes to d_0 = (Z_k - Z_0) / (Z_k + Z_0). The difference of
+        # two such fractions is written as one, which keeps float32 exact for weak interfaces.
         first, above, below = impedance[..., :1], impedance[..., :-1], impedance[..., 1:]
         return 2 * first * (below - above) / ((below + first) * (above + first))
     if sign_convention not in SIGN_CONVENTIONS:
@@ -84,21 +85,22 @@ def _exclusive_sum(values: torch.Tensor) -> torch.Tensor:
     return values.cumsum(dim=-1) - values
 
 
-def two_way_transmission(impedance: torch.Tensor) -> torch.Tensor:
-    """Amplitude (..., N) left after crossing all interfaces above interface k down and up again: prod_{j<k} (1 - s_j^2)."""
-    return _exclusive_sum(torch.log1p(-reflection_coefficients(impedance).square())).exp()
+def log_two_way_transmission(impedance: torch.Tensor) -> torch.Tensor:
+    """Logarithm (..., N) of what is left after crossing all interfaces above k both ways: prod_{j<k} (1 - s_j^2)."""
+    return _exclusive_sum(torch.log1p(-reflection_coefficients(impedance).square()))
 
 
 def single_scatter(impedance: torch.Tensor) -> torch.Tensor:
     """Echoes that are reflected once: e_k = s_k prod_{j<k} (1 - s_j^2). Strong interfaces shadow what lies below."""
-    return reflection_coefficients(impedance) * two_way_transmission(impedance)
+    return reflection_coefficients(impedance) * log_two_way_transmission(impedance).exp()
 
 
 def reverberation(impedance: torch.Tensor) -> torch.Tensor:
     """Echoes in time, with all multiples at the depths where a scanner shows them.
 
-    The coupled relations run in time in a Goupillaud medium: each sample is a layer with the same travel time, and echo k
-    arrives after k + 1 two-way times. The transducer absorbs what returns. O(N^2) a scan line, all lines at once.
+    The coupled relations run in time in a Goupillaud medium: each sample is a layer with the same travel time, and
+    echo k arrives after k + 1 two-way times. The transducer absorbs what returns. O(N^2) a scan line, all lines at
+    once.
     """
     reflection = reflection_coefficients(impedance)
     count = reflection.shape[-1]

@@ -15,7 +15,7 @@ from DiffUSLib.image_formation import artifacts, display, point_spread
 from DiffUSLib.image_formation.scatterers import ras_to_sites, scatterers
 from DiffUSLib.medium import Medium
 from DiffUSLib.probe import Probe
-from DiffUSLib.propagation import propagate, reflection_coefficients
+from DiffUSLib.propagation import log_two_way_transmission, propagate
 from DiffUSLib.sampling import transform_points, transform_vectors
 from DiffUSLib.scan_conversion import ImageGrid, ScanConverter
 from DiffUSLib.settings import RenderSettings, look
@@ -139,11 +139,12 @@ class Renderer:
         if settings.paper_artifacts:
             amplitude = artifacts.paper_blur(artifacts.paper_speckle(echoes.abs(), settings.seed))
             return ScanLines(echoes, amplitude.square(), display.linear_gray(amplitude))
-        loss = self._log_loss(impedance, attenuation)
-        amplitude = echogenicity if settings.backscatter else torch.zeros_like(echogenicity)
-        diffuse = _between(amplitude + settings.interface_scatter_mm * density) * loss.exp()
-        # The echoes already hold the crossings of the interfaces; only attenuation and TGC are missing.
-        specular = settings.specular_mm / self._step_mm * echoes * (loss - self._log_crossings(impedance)).exp()
+        log_gain = self._log_gain(attenuation)
+        # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
+        seen = (log_gain + log_two_way_transmission(impedance)).exp()
+        strength = settings.interface_scatter_mm * density + (echogenicity if settings.backscatter else 0.0)
+        diffuse = _between(strength) * seen
+        specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
         if settings.near_field:
             diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
         power = self._receive(diffuse, specular, pose)
@@ -161,11 +162,13 @@ class Renderer:
     def _checked(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         pose = transducer_to_ras.to(device=self.device, dtype=self.dtype)
         if pose.shape[-2:] != (4, 4) or pose.ndim not in (2, 3):
-            raise DiffUSError(f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {tuple(pose.shape)}.")
+            raise DiffUSError(
+                f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {tuple(pose.shape)}."
+            )
         return pose[None] if pose.ndim == 2 else pose
 
     def _points(self, pose: torch.Tensor, ras_to_target: torch.Tensor, offset: float, between=False) -> torch.Tensor:
-        """(B, L, N+1, 3) sample points, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas."""
+        """(B, L, N+1, 3) samples, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas."""
         matrix = ras_to_target @ pose
         depth_mm = self._depth_mm if between else self._boundary_mm
         origins = transform_points(matrix, self._origins)[:, :, None]
@@ -186,19 +189,14 @@ class Renderer:
     def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
         return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
 
-    def _log_crossings(self, impedance: torch.Tensor) -> torch.Tensor:
-        """Logarithm of what is left after the two-way crossing of all interfaces above; (B, L, N)."""
-        per_interface = torch.log1p(-reflection_coefficients(impedance).square())
-        return per_interface.cumsum(-1) - per_interface
-
-    def _log_loss(self, impedance: torch.Tensor, attenuation: torch.Tensor) -> torch.Tensor:
-        """Logarithm of the two-way amplitude factor of interfaces, attenuation and TGC; (B, L, N)."""
-        loss = self._log_crossings(impedance)
+    def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:
+        """Logarithm of the two-way amplitude factor of attenuation and TGC; (B, L, N)."""
         to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
-        if self.settings.attenuation:
-            per_step = _between(attenuation) * self._step_mm
-            loss = loss - to_neper * (per_step.cumsum(-1) - per_step / 2)
-        return loss + to_neper * self.settings.tgc_db_cm_mhz * self._depth_mm
+        compensated = to_neper * self.settings.tgc_db_cm_mhz * self._depth_mm
+        if not self.settings.attenuation:
+            return compensated.expand(attenuation.shape[:-1] + compensated.shape)
+        per_step = _between(attenuation) * self._step_mm
+        return compensated - to_neper * (per_step.cumsum(-1) - per_step / 2)
 
     def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
         """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""

@@ -73,10 +73,12 @@ class ScanConverter:
         depth = depth_mm / probe.depth_mm
         self.mask = ((line >= 0) & (line <= 1) & (depth >= 0) & (depth <= 1)).to(device)
         """(H, W) bool: the pixels inside the fan."""
-        # The ends of the lines lie half a step beyond the first and last sample, the outer lines at the sides of the fan.
+        # The ends of the lines lie half a step beyond the first and last sample, the outer lines at the sides of the
+        # fan.
         across = (line * 2 - 1) * (1 - 1 / probe.lines)
         grid_xy = torch.stack([depth * 2 - 1, across], dim=-1)
-        # Only pixels in the fan are interpolated, dealt out to one batch entry a thread: grid_sample shares work by those.
+        # Only pixels in the fan are interpolated, dealt out to one batch entry a thread: grid_sample shares work by
+        # those.
         inside = grid_xy[self.mask.cpu()]
         threads = torch.get_num_threads() if device.type == "cpu" else 1
         self._parts = threads

@@ -19,10 +19,10 @@ class RenderSettings:
         samples: samples along a scan line.
         width_px, height_px: of the image.
         backscatter: echoes of the tissue between its interfaces.
-        interface_scatter_mm: strength of the diffuse echo of rough interfaces, relative to white matter, for a reflection
-            of 1 per mm of path; 0 switches it off.
-        specular_mm: strength of the mirror-like echo of interfaces on the same scale; it follows the propagation model and
-            falls with the cosine of the incidence angle.
+        interface_scatter_mm: strength of the diffuse echo of rough interfaces, relative to white matter, for a
+            reflection of 1 per mm of path; 0 switches it off.
+        specular_mm: strength of the mirror-like echo of interfaces on the same scale; it follows the propagation
+            model and falls with the cosine of the incidence angle.
         attenuation: loss in tissue on the way there and back.
         tgc_db_cm_mhz: time-gain compensation: loss per cm and MHz, one way, that the scanner makes up for; 0 for none.
         point_spread: pulse and beam width.
@@ -63,7 +63,9 @@ class RenderSettings:
         for name, known in (("propagation", PROPAGATIONS), ("sign_convention", SIGN_CONVENTIONS)):
             if getattr(self, name) not in known:
                 spoken = name.replace("_", " ")
-                raise DiffUSError(f"the {spoken} '{getattr(self, name)}' is unknown; choose one of {', '.join(known)}.")
+                raise DiffUSError(
+                    f"the {spoken} '{getattr(self, name)}' is unknown; choose one of {', '.join(known)}."
+                )
         lowest = {
             "samples": 2, "width_px": 4, "height_px": 4, "elevation_planes": 1, "interface_scatter_mm": 0,
             "specular_mm": 0, "tgc_db_cm_mhz": 0, "dynamic_range_db": 1, "gain_db": -200,

@@ -33,7 +33,9 @@ class Volume:
         if self.voxels.numel() == 0:
             raise DiffUSError(f"{label} has no voxels; give a volume that is at least one voxel wide on each axis.")
         if self.voxels.is_floating_point() and not bool(torch.isfinite(self.voxels).all()):
-            raise DiffUSError(f"{label} holds NaN or infinite voxels; replace them (for instance by the background value).")
+            raise DiffUSError(
+                f"{label} holds NaN or infinite voxels; replace them (for instance by the background value)."
+            )
         matrix = torch.as_tensor(self.ijk_to_ras, dtype=torch.float64, device="cpu")
         if matrix.shape != (4, 4) or not bool(torch.isfinite(matrix).all()):
             raise DiffUSError(f"the IJK-to-RAS matrix of {label} must hold 4 x 4 finite numbers.")
@@ -41,7 +43,9 @@ class Volume:
             raise DiffUSError(f"the IJK-to-RAS matrix of {label} must end in the row 0 0 0 1.")
         columns = matrix[:3, :3].norm(dim=0)
         if bool((columns <= 0).any()) or float((matrix[:3, :3] / columns).det().abs()) < 1e-3:
-            raise DiffUSError(f"the voxel axes of {label} do not span space; correct its spacing and direction matrix.")
+            raise DiffUSError(
+                f"the voxel axes of {label} do not span space; correct its spacing and direction matrix."
+            )
         object.__setattr__(self, "ijk_to_ras", matrix)
 
     @property

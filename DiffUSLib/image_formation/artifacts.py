@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 SPECKLE_RADIAL, SPECKLE_LOCAL, BLUR_MAX_RAYS = 0.01, 0.15, 4.0
-"""Strengths in the paper's pipeline: noise along depth (all rays alike), noise of each ray, blur at the deepest sample."""
+"""Strengths in the paper's pipeline: noise along depth (all rays alike), noise of each ray, deepest blur."""
 
 
 def paper_speckle(lines: torch.Tensor, seed: int) -> torch.Tensor:

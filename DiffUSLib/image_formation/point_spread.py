@@ -17,7 +17,7 @@ MIN_F_NUMBER = 1.0
 
 
 def pulse_sigma_mm(probe: Probe) -> float:
-    """Standard deviation in mm of the echo of a point along the beam: half the length of the pulse is its width (FWHM)."""
+    """Standard deviation in mm of the echo of a point along the beam; its width (FWHM) is half the pulse's length."""
     return probe.cycles * probe.wavelength_mm / 2 * FWHM_TO_SIGMA
 
 
@@ -32,7 +32,8 @@ def _focused_width_mm(depth_mm, wavelength_mm: float, aperture_mm: float, focus_
 def lateral_sigma_mm(probe: Probe, depth_mm: torch.Tensor) -> torch.Tensor:
     """Standard deviation in mm of the two-way beam across the scan line, in the image plane.
 
-    The transmitted beam has one focus; the receiving one follows the echo (dynamic focusing at F-number depth / aperture).
+    The transmitted beam has one focus; the receiving one follows the echo (dynamic focusing at F-number depth /
+    aperture).
     """
     sent = _focused_width_mm(depth_mm, probe.wavelength_mm, probe.aperture_mm, probe.focus_mm)
     received = probe.wavelength_mm * (depth_mm / probe.aperture_mm).clamp(min=MIN_F_NUMBER)

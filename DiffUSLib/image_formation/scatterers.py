@@ -24,7 +24,7 @@ _LATTICE_AXES = torch.linalg.qr(
 
 @functools.lru_cache(maxsize=4)
 def _field(seed: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """(S, S, S, 2) in-phase and quadrature amplitudes, each of variance 1/2, with the first sites repeated at the end."""
+    """(S, S, S, 2) in-phase and quadrature amplitudes of variance 1/2 each, the first sites repeated at the end."""
     generator = torch.Generator().manual_seed(seed)
     sites = torch.randn(_SITES, _SITES, _SITES, 2, generator=generator) * 0.5**0.5
     for axis in range(3):

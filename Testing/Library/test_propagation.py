@@ -53,7 +53,9 @@ def time_stepped_echoes(impedance):
 
 def layers(max_size=24):
     tissue = st.floats(1.2, 1.9)
-    return st.lists(st.one_of(tissue, st.sampled_from([AIR, WATER, BONE])), min_size=2, max_size=max_size).map(np.array)
+    return st.lists(st.one_of(tissue, st.sampled_from([AIR, WATER, BONE])), min_size=2, max_size=max_size).map(
+        np.array
+    )
 
 
 @pytest.mark.parametrize("sign_convention", propagation.SIGN_CONVENTIONS)
