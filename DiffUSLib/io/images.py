@@ -1,0 +1,83 @@
+"""Rendered images to files: pictures, and slices that land at their place in the patient."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import SimpleITK as sitk
+
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.files import file_ending, quiet_itk, written_whole
+from DiffUSLib.io.frames import set_image_ijk_to_ras
+
+IMAGE_ENDINGS = (".png", ".nrrd", ".nii", ".nii.gz", ".mha")
+
+
+def to_uint8(image) -> np.ndarray:
+    """Brightness in [0, 1] (tensor or array of floats) as rounded 8-bit values; uint8 passes unchanged.
+
+    Raises:
+        DiffUSError: if a value is NaN or infinite, or the type is neither.
+    """
+    values = _to_array(image)
+    if values.dtype == np.uint8:
+        return values
+    return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def write_image(path: str | os.PathLike, image, image_to_ras=None, pixel_type: str = "uint8") -> None:
+    """Write an image, whole or not at all.
+
+    Args:
+        path: .png (8 bits, no place), or .nrrd, .nii, .nii.gz or .mha (with its place in the patient).
+        image: (H, W), or (N, H, W) for a stack of slices: tensor or array, floats in [0, 1] or uint8.
+        image_to_ras: (4, 4) matrix from pixel (column, row, slice, 1) to RAS mm: its columns hold the pixel spacing,
+            the third one the slice thickness. Required except for .png.
+        pixel_type: "uint8" (0 to 255) or "float32" (as given) in the files with a place.
+
+    Raises:
+        DiffUSError: if the ending or the matrix does not fit, or the file cannot be written.
+    """
+    ending = file_ending(path, IMAGE_ENDINGS)
+    if ending is None:
+        raise DiffUSError(f"{path} has an ending that DiffUS does not write; use one of {', '.join(IMAGE_ENDINGS)}.")
+    values = _to_array(image)
+    if values.ndim not in (2, 3) or values.size == 0:
+        raise DiffUSError(f"an image of shape {tuple(values.shape)} cannot be written; give (H, W) or (N, H, W).")
+    if ending == ".png":
+        _write_png(path, values)
+        return
+    if image_to_ras is None:
+        raise DiffUSError(f"{path} needs the place of the image; give its pixel-to-RAS matrix or write a .png.")
+    if pixel_type not in ("uint8", "float32"):
+        raise DiffUSError(f"{pixel_type} is not a pixel type that DiffUS writes; use uint8 or float32.")
+    stack = values if values.ndim == 3 else values[None]
+    stack = to_uint8(stack) if pixel_type == "uint8" else stack.astype(np.float32)
+    volume = sitk.GetImageFromArray(np.ascontiguousarray(stack))
+    set_image_ijk_to_ras(volume, image_to_ras, "the pixel-to-RAS matrix of the image")
+    with written_whole(path) as temporary, quiet_itk():
+        sitk.WriteImage(volume, str(temporary), useCompression=True)
+
+
+def _write_png(path: str | os.PathLike, values: np.ndarray) -> None:
+    from PIL import Image
+
+    if values.ndim == 3 and values.shape[0] != 1:
+        raise DiffUSError(f"{path} can hold one image, not {values.shape[0]}; write .nrrd or one file per image.")
+    with written_whole(path) as temporary:
+        Image.fromarray(to_uint8(values.reshape(values.shape[-2:]))).save(temporary, format="PNG")
+
+
+def _to_array(values) -> np.ndarray:
+    """NumPy array of a tensor (detached, on the CPU) or of anything array-like: uint8 or finite floats."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu().numpy()
+    array = np.asarray(values)
+    if array.dtype == np.uint8:
+        return array
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DiffUSError(f"an image of {array.dtype} cannot be written; give floats between 0 and 1, or uint8.")
+    if not np.isfinite(array).all():
+        raise DiffUSError("an image with NaN or infinite pixels cannot be written; check what rendered it.")
+    return array
