@@ -1,0 +1,72 @@
+"""`diffus sweep`: a tracked sequence of images while the transducer moves."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from DiffUSLib.animation import write_animation
+from DiffUSLib.cli import options
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io import write_tracked_frames
+from DiffUSLib.pose import MOTIONS, move
+
+SWEEP_MOTIONS = ("pan", "rock", "tilt", "slide")
+
+
+def add_parser(commands) -> None:
+    parser = commands.add_parser(
+        "sweep",
+        help="render a moving transducer as a tracked sequence",
+        description="Render a sweep: a tracked sequence with an ImageToReference transform for each frame, where the\n"
+        "Reference frame is the volume's RAS. The motions, in the probe's own frame:\n"
+        + "\n".join(f"  {name:<6} {MOTIONS[name][2]} ({MOTIONS[name][1]})" for name in SWEEP_MOTIONS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Example:\n  diffus sweep head.nii.gz -o sweep.igs.mha --motion tilt --range -15,15 --frames 31",
+    )
+    options.add_scene_options(parser)
+    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="tracked sequence, .igs.mha")
+    motion = parser.add_argument_group("motion")
+    motion.add_argument("--motion", default="tilt", choices=SWEEP_MOTIONS, help="default: tilt")
+    motion.add_argument(
+        "--range", type=_range, default=(-15.0, 15.0), metavar="FROM,TO", help="mm or degrees (default: -15,15)"
+    )
+    motion.add_argument("--frames", type=int, default=31, metavar="N", help="number of frames (default: 31)")
+    motion.add_argument("--animation", metavar="GIF", help="also write an animation to look at")
+    parser.set_defaults(run=run)
+
+
+def _range(text: str) -> tuple[float, float]:
+    try:
+        first, last = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a range; write two numbers such as -15,15") from None
+    return first, last
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.frames < 2:
+        raise DiffUSError(f"--frames is {arguments.frames}; a sweep needs at least 2.")
+    if not arguments.output.lower().endswith(".mha"):
+        raise DiffUSError(f"{arguments.output} must end in .igs.mha, the format of tracked sequences.")
+    if arguments.animation and Path(arguments.animation).suffix.lower() != ".gif":
+        raise DiffUSError(f"{arguments.animation} must end in .gif.")
+    maps = options.make_maps(arguments)
+    pose = options.make_pose(arguments, maps)
+    renderer = options.make_renderer(arguments, maps)
+    poses = sweep_poses(pose, arguments.motion, *arguments.range, arguments.frames)
+    options.warn_if_empty(renderer, poses)
+    frames = torch.cat([renderer(one).image for one in options.with_progress(poses, "frame")]).cpu()
+    image_to_ras = poses @ renderer.grid.image_to_transducer()
+    write_tracked_frames(arguments.output, frames, {"ImageToReference": image_to_ras})
+    print(f"Wrote {arguments.output} ({arguments.frames} frames).")
+    if arguments.animation:
+        write_animation(arguments.animation, frames)
+        print(f"Wrote {arguments.animation}.")
+
+
+def sweep_poses(pose: torch.Tensor, motion: str, first: float, last: float, frames: int) -> torch.Tensor:
+    """(frames, 4, 4) poses of a motion of `MOTIONS` from `first` to `last`, in its unit (mm or degrees)."""
+    return torch.stack([move(pose, **{motion: float(amount)}) for amount in torch.linspace(first, last, frames)])

@@ -1,0 +1,49 @@
+"""Image similarity against scikit-image, NumPy and known shifts."""
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter, shift
+from skimage.metrics import structural_similarity
+
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.metrics import compare_images
+
+RNG = np.random.default_rng(5)
+FIRST = gaussian_filter(RNG.random((80, 90)), 2)
+FIRST = (FIRST - FIRST.min()) / np.ptp(FIRST)
+SECOND = np.clip(0.6 * FIRST + 0.2 + 0.05 * RNG.normal(size=FIRST.shape), 0, 1)
+
+
+def test_measures_over_the_whole_image_are_those_of_numpy_and_scikit_image():
+    found = compare_images(FIRST, SECOND)
+    assert found.ncc == pytest.approx(np.corrcoef(FIRST.ravel(), SECOND.ravel())[0, 1])
+    assert found.mse == pytest.approx(((FIRST - SECOND) ** 2).mean())
+    assert found.mae == pytest.approx(abs(FIRST - SECOND).mean())
+    assert found.ssim == pytest.approx(structural_similarity(FIRST, SECOND, data_range=1.0), abs=0.02)
+
+
+def test_only_pixels_inside_the_mask_count():
+    mask = np.zeros(FIRST.shape, bool)
+    mask[20:60, 20:60] = True
+    spoiled = np.where(mask, SECOND, 1.0)
+    inside = slice(20, 60)
+    expected = np.corrcoef(FIRST[inside, inside].ravel(), SECOND[inside, inside].ravel())[0, 1]
+    assert compare_images(FIRST, spoiled, mask).ncc == pytest.approx(expected)
+
+
+def test_alignment_finds_a_known_shift():
+    moved = shift(FIRST, (3.0, -2.0), order=1, mode="nearest")
+    found = compare_images(FIRST, moved, align=True)
+    np.testing.assert_allclose(found.shift_px, (-3.0, 2.0), atol=0.2)
+    assert found.ncc > compare_images(FIRST, moved).ncc
+
+
+def test_a_constant_image_has_no_correlation():
+    assert np.isnan(compare_images(FIRST, np.zeros_like(FIRST)).ncc)
+
+
+def test_images_of_other_shapes_and_empty_masks_are_refused():
+    with pytest.raises(DiffUSError, match="resample"):
+        compare_images(FIRST, FIRST[:-1])
+    with pytest.raises(DiffUSError, match="mask"):
+        compare_images(FIRST, SECOND, np.zeros(FIRST.shape, bool))

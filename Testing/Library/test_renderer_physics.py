@@ -1,0 +1,187 @@
+"""Attenuation, shadows, resolution and speckle against what physics says of simple scenes."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from DiffUSLib.acoustics import tissue
+from DiffUSLib.image_formation.artifacts import paper_blur, paper_speckle
+from DiffUSLib.pose import look_at, move
+from DiffUSLib.probe import Probe
+from DiffUSLib.renderer import Renderer
+from DiffUSLib.settings import look
+from Testing.Library.scenes import PROBES, uniform_maps
+
+LINEAR = PROBES["linear"]
+POSE = look_at((0, 0, 40), (0, 0, 0))
+BRAIN_ONLY = {"near_field": False, "interface_scatter_mm": 0.0, "specular_mm": 0.0}
+
+
+def brain_with(slab=None, values=None):
+    """Brain in which the voxels `slab` (K, J, I slices; the probe of POSE looks down along K) are something else."""
+    maps = uniform_maps()
+    if slab:
+        for grid, value in zip((maps.impedance, maps.attenuation, maps.echogenicity), values, strict=True):
+            grid[slab] = value
+    return maps
+
+
+def as_values(name):
+    row = tissue(name)
+    return row.impedance_mrayl, row.attenuation_db_cm_mhz, row.echogenicity
+
+
+def level_db(maps, settings, lines, samples):
+    power = Renderer(maps, LINEAR, settings, "cpu").scan_lines(POSE).power[0]
+    return 10 * math.log10(float(power[lines, samples].mean()))
+
+
+def test_uniform_tissue_fades_by_its_attenuation():
+    settings = look("clinical", speckle=False, point_spread=False, tgc_db_cm_mhz=0.0, samples=350, **BRAIN_ONLY)
+    power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96]
+    depth_cm = (np.arange(350) + 0.5) * 0.02
+    slope, start = np.polyfit(depth_cm[10:300], 10 * np.log10(power[10:300].numpy()), 1)
+    assert slope == pytest.approx(-2 * 0.6 * 5.0, rel=1e-3)  # both ways, dB/cm/MHz, MHz
+    assert start == pytest.approx(0.0, abs=0.05)
+
+
+def test_time_gain_compensation_undoes_the_attenuation_it_is_set_to():
+    settings = look("clinical", speckle=False, point_spread=False, tgc_db_cm_mhz=0.6, samples=350, **BRAIN_ONLY)
+    power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96, 10:300]
+    np.testing.assert_allclose(power.numpy(), 1.0, rtol=0.01)
+
+
+@pytest.mark.parametrize("material", ["cortical bone", "air"])
+def test_bone_and_air_cast_a_shadow(material):
+    slab = (slice(58, 64), slice(None), slice(0, 40))
+    settings = look("clinical", **BRAIN_ONLY)
+    maps = brain_with(slab, as_values(material))
+    behind, beside = (level_db(maps, settings, lines, slice(200, 300)) for lines in (slice(0, 60), slice(130, 190)))
+    assert behind < beside - 30
+
+
+def test_fluid_is_black_and_brightens_what_lies_behind():
+    slab = (slice(45, 60), slice(None), slice(0, 40))
+    maps = brain_with(slab, as_values("cerebrospinal fluid"))
+    settings = look("clinical", **BRAIN_ONLY)
+    fluid, beside = (level_db(maps, settings, lines, slice(130, 190)) for lines in (slice(0, 60), slice(130, 190)))
+    behind, level = (level_db(maps, settings, lines, slice(240, 300)) for lines in (slice(0, 60), slice(130, 190)))
+    assert fluid < beside - 20
+    assert behind - level == pytest.approx(2 * (0.6 - 0.009) * 5.0 * 1.5, abs=1.5)  # 1.5 cm without brain's loss
+
+
+@pytest.mark.parametrize("incidence_deg", [0, 30, 60])
+def test_a_smooth_interface_fades_with_the_cosine_of_incidence(incidence_deg):
+    maps = uniform_maps((121, 121, 121), values=(1.6, 0.0, 0.0))
+    normal = np.array([math.sin(math.radians(incidence_deg)), 0.0, math.cos(math.radians(incidence_deg))])
+    k, _, i = np.meshgrid(*[np.arange(121) - 60.0] * 3, indexing="ij")
+    maps.impedance.copy_(torch.from_numpy(1.6 + 0.02 * np.tanh((k * normal[2] + i * normal[0]) / 3.0)))
+    settings = look("clinical", near_field=False, interface_scatter_mm=0.0, speckle=False, tgc_db_cm_mhz=0.0)
+    lines = Renderer(maps, LINEAR, settings, "cpu").scan_lines(look_at((0, 0, 30), (0, 0, 0)))
+    peak = float(lines.power[0, 96].max().sqrt())
+    # The steepest change of impedance met along the beam is that along the normal times the cosine.
+    expected = settings.specular_mm * (0.02 / 3.0) / (2 * 1.6) * math.cos(math.radians(incidence_deg))
+    assert peak == pytest.approx(expected, rel=0.1)
+
+
+def test_resolution_at_the_focus_is_that_of_diffraction():
+    # A wire at the focus, speckle off: the lateral width of the echo is wavelength x F-number, divided by sqrt(2) for
+    # sending and receiving (Gaussian beams); the axial one is half the pulse.
+    probe = Probe("fine", "linear", 60.0, 3.0, width_mm=40.0, lines=401, aperture_mm=15.0, focus_mm=30.0, cycles=3.0)
+    maps = uniform_maps((161, 21, 161), oblique(0.25, (161, 21, 161)), (1.6, 0.0, 0.0))
+    maps.echogenicity[80, :, 80] = 1.0
+    settings = look("clinical", speckle=False, tgc_db_cm_mhz=0.0, samples=1200, **BRAIN_ONLY)
+    power = Renderer(maps, probe, settings, "cpu").scan_lines(look_at((0, 0, 30), (0, 0, 0))).power[0]
+    wavelength = 1.54 / 3.0
+    wire_mm = 0.25 * math.sqrt(2 / 12) * 2.355  # the wire itself has the width of a voxel
+    row = power.sum(dim=0).argmax()
+    assert fwhm(power[:, row], 0.1) == pytest.approx(math.hypot(wavelength * 2.0 / math.sqrt(2), wire_mm), rel=0.07)
+    assert fwhm(power[200], 0.05) == pytest.approx(math.hypot(3.0 * wavelength / 2, wire_mm), rel=0.07)
+
+
+def oblique(spacing, shape):
+    from Testing.Library.scenes import oblique_affine
+
+    return oblique_affine((spacing,) * 3, shape=shape)
+
+
+def fwhm(power, step_mm):
+    """Full width at half maximum of an amplitude profile from its second moment (Gaussian)."""
+    # The blur acts on power here, so the width of the power profile is that of a Gaussian of sigma / sqrt(2).
+    weight = power.double() / power.sum()
+    position = torch.arange(len(power)) * step_mm
+    variance = float((weight * position.square()).sum() - (weight * position).sum() ** 2)
+    return math.sqrt(2 * variance) * 2.355
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+def test_speckle_is_fully_developed_and_keeps_the_mean_brightness(probe):
+    settings = look("clinical", attenuation=False, tgc_db_cm_mhz=0.0, **BRAIN_ONLY)
+    shape = (161, 21, 121)
+    renderer = Renderer(uniform_maps(shape, oblique(1.0, shape)), probe, settings, "cpu")
+    poses = torch.stack([look_at((x, y, 50), (x, y, 0)) for x in (-15, 0, 15) for y in (-6, -3, 0, 3, 6)])
+    power = renderer.scan_lines(poses).power[:, 20:-20]  # away from the fading edges
+    for first in (60, 180, 300):
+        part = power[..., first : first + 80]
+        envelope = part.sqrt()
+        assert float(envelope.mean() / envelope.std()) == pytest.approx(1.91, abs=0.08)
+        assert 10 * math.log10(float(part.mean())) == pytest.approx(0.0, abs=0.7)
+
+
+def correlation(first, second):
+    return float(torch.corrcoef(torch.stack([first.flatten(), second.flatten()]))[0, 1])
+
+
+def test_speckle_stays_in_the_tissue_when_the_probe_moves():
+    renderer = Renderer(uniform_maps(), LINEAR, look("clinical", **BRAIN_ONLY), "cpu")
+    step_px = 40
+    moved = move(POSE, pan=step_px * renderer.grid.spacing_mm)
+    before, after = (renderer(pose).image[0][60:400, 130:380] for pose in (POSE, moved))
+    assert correlation(before[:, step_px:], after[:, :-step_px]) > 0.9
+    assert abs(correlation(before, after)) < 0.15
+
+
+def test_seeds_make_other_tissue_and_the_same_seed_the_same():
+    images = [
+        Renderer(uniform_maps(), LINEAR, look("clinical", seed=seed, **BRAIN_ONLY), "cpu")(POSE).image[0][
+            60:400, 130:380
+        ]
+        for seed in (0, 1, 0)
+    ]
+    assert abs(correlation(images[0], images[1])) < 0.1
+    assert torch.equal(images[0], images[2])
+
+
+def test_a_thick_beam_averages_across_the_image_plane():
+    # A bright sheet 2 mm off the plane is outside a thin beam and inside a thick one.
+    maps = brain_with((slice(None), slice(43, 44), slice(None)), (1.6, 0.6, 30.0))
+    wide = Probe("wide", "linear", 70.0, 5.0, width_mm=50.0, elevation_aperture_mm=3.0)
+    settings = [look("clinical", speckle=False, elevation_planes=planes, **BRAIN_ONLY) for planes in (1, 7)]
+    thin, thick = (
+        float(Renderer(maps, wide, one, "cpu").scan_lines(POSE).power[0, 96, 150:200].mean()) for one in settings
+    )
+    assert thick > 3 * thin
+
+
+def test_the_papers_speckle_has_the_papers_strength():
+    lines = torch.ones(20000, 40, dtype=torch.float64)
+    noisy = paper_speckle(lines, seed=1)
+    u = np.linspace(0, 1, 40)
+    per_ray = (noisy / noisy.mean(dim=0)).std(dim=0).numpy()
+    np.testing.assert_allclose(per_ray, 0.15 * (1 + u**1.5), rtol=0.05)
+    common = noisy.mean(dim=0).numpy() - 1  # what all rays share
+    assert 0.4 < common.std() / np.sqrt(np.mean((0.01 * (1 + u**2)) ** 2)) < 1.7
+    assert float(paper_speckle(lines * 1e-3, 2).min()) >= 0.0
+
+
+def test_the_papers_blur_grows_to_four_rays():
+    lines = torch.zeros(101, 11, dtype=torch.float64)
+    lines[50] = 1.0
+    blurred = paper_blur(lines)
+    ray = torch.arange(101, dtype=torch.float64) - 50
+    sigma = (blurred * ray.square()[:, None]).sum(dim=0).sqrt().numpy()
+    resolved = slice(2, None)  # a Gaussian narrower than a ray cannot be seen in samples
+    np.testing.assert_allclose(sigma[resolved], 4 * np.linspace(0, 1, 11)[resolved], atol=0.08)
+    np.testing.assert_allclose(blurred.sum(dim=0), 1.0)

@@ -1,0 +1,94 @@
+"""Volumes, their matrices, and trilinear sampling in any orientation."""
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from scipy.ndimage import map_coordinates
+
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.volume import Volume
+from Testing.Library.scenes import oblique_affine
+
+angles = st.tuples(*[st.floats(-180, 180)] * 3)
+spacings = st.tuples(*[st.floats(0.3, 4)] * 3)
+
+
+@settings(max_examples=30)
+@given(angles=angles, spacing=spacings, seed=st.integers(0, 100))
+def test_sampling_agrees_with_scipy_on_oblique_anisotropic_grids(angles, spacing, seed):
+    rng = np.random.default_rng(seed)
+    shape = (9, 7, 5)
+    affine = oblique_affine(spacing, angles, (12.0, -40.0, 7.0), shape)
+    voxels = rng.normal(size=shape[::-1])
+    ijk = rng.uniform(0, np.array(shape) - 1, (50, 3))
+    ras = ijk @ affine.numpy()[:3, :3].T + affine.numpy()[:3, 3]
+    grid = transform_points(ras_to_grid(affine, shape[::-1])[None], torch.from_numpy(ras))[0]
+    values = sample_trilinear(torch.from_numpy(voxels)[..., None], grid)[0]
+    expected = map_coordinates(voxels, ijk[:, ::-1].T, order=1)
+    np.testing.assert_allclose(values.numpy(), expected, atol=1e-9)
+
+
+def test_outside_the_grid_is_zero_and_the_border_is_one_voxel_wide():
+    voxels = torch.ones(4, 4, 4, 1, dtype=torch.float64)
+    affine = torch.eye(4, dtype=torch.float64)
+    points = torch.tensor([[3.0, 1, 1], [3.5, 1, 1], [4.0, 1, 1], [9.0, 1, 1]], dtype=torch.float64)
+    grid = transform_points(ras_to_grid(affine, (4, 4, 4))[None], points)[0]
+    np.testing.assert_allclose(sample_trilinear(voxels, grid)[0], [1, 0.5, 0, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 6, 6), (6, 1, 6), (6, 6, 1)])
+def test_a_volume_of_one_slice_is_sampled_in_its_plane(shape):
+    voxels = torch.arange(36, dtype=torch.float64).reshape(shape)
+    k, j, i = (torch.arange(n) for n in shape)
+    index = torch.cartesian_prod(k, j, i).flip(1).double()
+    grid = transform_points(ras_to_grid(torch.eye(4, dtype=torch.float64), shape)[None], index)[0]
+    np.testing.assert_allclose(sample_trilinear(voxels[..., None], grid)[0], voxels.flatten(), atol=1e-9)
+
+
+def test_the_number_of_threads_does_not_change_the_values():
+    voxels, grid = torch.rand(8, 8, 8, 3), torch.rand(1000, 3) * 2.4 - 1.2
+    kept = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        one = sample_trilinear(voxels, grid)
+        torch.set_num_threads(2)
+        assert torch.equal(one, sample_trilinear(voxels, grid))
+    finally:
+        torch.set_num_threads(kept)
+
+
+def test_matrices_of_a_volume():
+    affine = oblique_affine((0.5, 1.0, 2.0), (10, 20, 30), (5.0, 6.0, 7.0), (10, 12, 14))
+    volume = Volume(torch.zeros(14, 12, 10), affine)
+    np.testing.assert_allclose(volume.spacing_mm, (0.5, 1.0, 2.0))
+    np.testing.assert_allclose(volume.center_ras_mm, (5.0, 6.0, 7.0))
+    np.testing.assert_allclose(volume.ras_to_ijk @ volume.ijk_to_ras, np.eye(4), atol=1e-12)
+
+
+def sheared():
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, 1] = matrix[:3, 0]
+    return matrix
+
+
+@pytest.mark.parametrize(
+    "voxels,matrix,words",
+    [
+        (torch.zeros(4, 4), torch.eye(4), "2 dimensions"),
+        (torch.zeros(0, 4, 4), torch.eye(4), "no voxels"),
+        (torch.full((2, 2, 2), float("nan")), torch.eye(4), "NaN"),
+        (torch.full((2, 2, 2), float("inf")), torch.eye(4), "NaN or infinite"),
+        (torch.zeros(2, 2, 2), torch.eye(3), "4 x 4"),
+        (torch.zeros(2, 2, 2), torch.eye(4) * float("nan"), "finite"),
+        (torch.zeros(2, 2, 2), torch.ones(4, 4), "0 0 0 1"),
+        (torch.zeros(2, 2, 2), torch.diag(torch.tensor([1.0, 0.0, 1.0, 1.0])), "span"),
+        (torch.zeros(2, 2, 2), sheared(), "span"),
+    ],
+)
+def test_bad_volumes_are_refused_with_a_sentence(voxels, matrix, words):
+    with pytest.raises(DiffUSError, match=words) as error:
+        Volume(voxels, matrix, "scan.nii")
+    assert "scan.nii" in str(error.value)
