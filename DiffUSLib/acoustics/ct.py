@@ -51,7 +51,9 @@ def calibration_names() -> tuple[str, ...]:
     return tuple(_shipped_calibrations())
 
 
-def maps_from_ct(volume: Volume, calibration: str | Path = "siemens_120kvp_standard", coupled: bool = True) -> AcousticMaps:
+def maps_from_ct(
+    volume: Volume, calibration: str | Path = "siemens_120kvp_standard", coupled: bool = True
+) -> AcousticMaps:
     """Acoustic maps of a CT volume.
 
     Density: Schneider 1996. Speed of sound: Mast 2000 in soft tissue, Webb 2018 in bone (for the scanner of the
@@ -129,9 +131,7 @@ def read_calibration(path: str | Path) -> dict[str, list[float]]:
     """
     path = Path(path)
     if not path.is_file():
-        raise DiffUSError(
-            f"CT calibration '{path}' is neither a file nor one of {', '.join(calibration_names())}."
-        )
+        raise DiffUSError(f"CT calibration '{path}' is neither a file nor one of {', '.join(calibration_names())}.")
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
@@ -156,7 +156,7 @@ def read_calibration(path: str | Path) -> dict[str, list[float]]:
             if not lowest <= value < 1e6:
                 raise DiffUSError(f"line {number} of CT calibration {path.name}: {name} = {value:g} is not possible.")
             table[name].append(value)
-    if len(rows) < 2 or any(b <= a for a, b in zip(table["hu"], table["hu"][1:])):
+    if len(rows) < 2 or any(b <= a for a, b in zip(table["hu"], table["hu"][1:], strict=False)):
         raise DiffUSError(f"CT calibration {path.name} needs at least two lines with increasing hu.")
     return table
 

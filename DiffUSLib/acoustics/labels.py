@@ -42,7 +42,9 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
     voxels = volume.voxels.detach()
     numbers = voxels.round().to(torch.int64)
     if voxels.is_floating_point() and bool((numbers != voxels).any()):
-        raise DiffUSError(f"{volume.name or 'the volume'} has fractional values; a label map holds whole numbers only.")
+        raise DiffUSError(
+            f"{volume.name or 'the volume'} has fractional values; a label map holds whole numbers only."
+        )
     labels = torch.unique(numbers)
     present = labels.tolist()
     notes = []
@@ -135,9 +137,7 @@ def _read_pairs(path: Path) -> list[tuple[str, str]]:
 def fitting_label_sets(labels: list[int]) -> list[str]:
     """The shipped label sets that have every one of these labels; one whose signature is present goes before others."""
     fitting = [name for name in _label_sets() if set(labels) <= set(read_label_mapping(name))]
-    signed = [
-        name for name in fitting if (sign := _label_sets()[name]["signature"]) and set(sign) <= set(labels)
-    ]
+    signed = [name for name in fitting if (sign := _label_sets()[name]["signature"]) and set(sign) <= set(labels)]
     return signed or fitting
 
 

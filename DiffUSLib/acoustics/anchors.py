@@ -1,0 +1,175 @@
+"""Anchors: the intensities at which an MRI shows known tissues, measured in the volume itself."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from DiffUSLib.acoustics.head import Head, find_head
+from DiffUSLib.acoustics.maps import check_not_constant
+from DiffUSLib.acoustics.tissue import tissue
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.volume import Volume
+
+MRI_MODALITIES = ("t1", "t1c", "t2")
+_CLASSES = {
+    "t1": ("cerebrospinal fluid", "gray matter", "white matter"),
+    "t1c": ("cerebrospinal fluid", "gray matter", "white matter"),
+    "t2": ("white matter", "gray matter", "cerebrospinal fluid"),
+}
+_SHARES = (0.12, 0.48, 0.40)  # of a brain in fluid, gray and white matter; where the search starts
+_SAMPLES = 60_000
+_ROUNDS = 40
+_MOST_BIAS = 0.5  # natural logarithm
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A tissue and the intensity at which the volume shows it.
+
+    Args:
+        tissue: a name in the tissue table.
+        intensity: in the units of the volume.
+        spread: standard deviation of the intensity in this tissue, above zero.
+    """
+
+    tissue: str
+    intensity: float
+    spread: float
+
+    def __post_init__(self):
+        tissue(self.tissue)
+        if not (np.isfinite(self.intensity) and np.isfinite(self.spread) and self.spread > 0):
+            raise DiffUSError(f"the anchor of {self.tissue} needs a finite intensity and a spread above zero.")
+
+
+def check_modality(modality: str) -> None:
+    """Refuse what is no MRI contrast that DiffUS knows."""
+    if modality not in MRI_MODALITIES:
+        raise DiffUSError(f"MRI modality '{modality}' is unknown; choose one of {', '.join(MRI_MODALITIES)}.")
+
+
+def measure_anchors(volume: Volume, modality: str) -> tuple[Anchor, ...]:
+    """Measure the intensities of fluid, gray and white matter in an MRI of a head.
+
+    T1: a Gaussian mixture of three classes and their partial volumes is fitted to the intensities of the brain
+    together with a smooth bias field. T2, where gray and white matter overlap: two classes around the main peak, and
+    fluid where it fills its surroundings. Contrast T1 gets a fourth anchor for enhancing tumor and vessels, T2 one
+    for edema between gray matter and fluid; both follow from the others.
+
+    Args:
+        volume: the MRI.
+        modality: "t1", "t1c" or "t2".
+
+    Returns:
+        Anchors in increasing order of intensity.
+
+    Raises:
+        DiffUSError: if the modality is unknown, the volume constant, or no three classes are there.
+    """
+    check_modality(modality)
+    check_not_constant(volume)
+    return measure(volume, modality, find_head(volume))[0]
+
+
+def measure(volume: Volume, modality: str, head: Head) -> tuple[tuple[Anchor, ...], np.ndarray]:
+    """What `measure_anchors` returns, and the bias field on the coarse grid of the head (1: none)."""
+    means, spread, field = _measure_t2(head) if modality == "t2" else _measure_t1(head)
+    if not (np.diff(means) > 0.02 * (abs(means[-1]) + 1e-30)).all():
+        raise DiffUSError(
+            f"{volume.name or 'the volume'} does not show fluid, gray and white matter apart; give the anchors."
+        )
+    names = _CLASSES[modality]
+    anchors = [Anchor(name, float(mean), float(spread)) for name, mean in zip(names, means, strict=True)]
+    _, middle, bright = anchors
+    if modality == "t1c":
+        step = max(bright.intensity - middle.intensity, 3 * bright.spread)
+        anchors.append(Anchor("tumor", bright.intensity + 1.5 * step, bright.spread))
+    if modality == "t2":
+        between = middle.intensity + 0.45 * (bright.intensity - middle.intensity)
+        anchors.insert(2, Anchor("edema", between, middle.spread))
+    return tuple(anchors), field
+
+
+def _brain_values(head: Head) -> tuple[np.ndarray, np.ndarray]:
+    """Mask of the brain without the zeros in holes and at the border of a stripped brain, and its intensities."""
+    mask = head.brain & (head.intensities > 0.02 * np.percentile(head.intensities[head.brain], 95))
+    values = head.intensities[mask].astype(np.float64)
+    if len(values) < 1000:
+        raise DiffUSError("too few brain voxels were found to measure anchors; give the anchors yourself.")
+    return mask, values
+
+
+def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
+    """Means of the three classes, dark to bright, their common spread, and the bias field."""
+    mask, values = _brain_values(head)
+    step = max(1, len(values) // _SAMPLES)
+    full_basis = _quadratic_basis(mask, head.spacing_mm)
+    sample, basis = values[::step], full_basis[mask][::step]
+    edges = np.quantile(sample, np.concatenate([[0.0], np.cumsum(_SHARES)]).clip(0, 1))
+    means = np.array(
+        [np.median(sample[(sample >= a) & (sample <= b)]) for a, b in itertools.pairwise(edges)]
+    )
+    spread = np.diff(means).min() / 3
+    weights = np.full(5, 0.2)
+    corrected, coefficients = sample, np.zeros(9)
+    for turn in range(_ROUNDS):
+        posterior, components = _posterior(corrected, means, spread, weights)
+        weights = (posterior.sum(axis=0) + 1e-9) / len(corrected)
+        pure = posterior[:, ::2]
+        total = pure.sum(axis=0) + 1e-9
+        means = (pure * corrected[:, None]).sum(axis=0) / total
+        spread = np.sqrt((pure * (corrected[:, None] - means) ** 2).sum() / total.sum())
+        spread = float(np.clip(spread, 0.02 * np.ptp(means) + 1e-12, 0.3 * np.ptp(means) + 1e-12))
+        if turn % 5 == 4:
+            expected = posterior @ components
+            ratio = np.log(np.maximum(sample, 1e-9) / np.maximum(expected, 1e-9)).clip(-0.5, 0.5)
+            weight = np.sqrt(posterior[:, 2:].sum(axis=1))[:, None]  # fluid is too dark to show the field
+            design = np.concatenate([basis, np.ones((len(sample), 1))], axis=1)
+            solution, *_ = np.linalg.lstsq(design * weight, ratio * weight[:, 0], rcond=None)
+            coefficients = solution[:-1]
+            corrected = sample / np.exp((basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
+    return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
+
+
+def _measure_t2(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
+    """Means of white matter, gray matter and fluid, the common spread of the matter, and no bias field (ones)."""
+    mask, values = _brain_values(head)
+    counts, edges = np.histogram(values, 128, range=(0.0, np.percentile(values, 99.8)))
+    peak = edges[np.convolve(counts, np.ones(5), mode="same").argmax()] + (edges[1] - edges[0]) / 2
+    below = peak - np.quantile(values[values < peak], 0.32)  # one standard deviation of the dark flank
+    matter = values[np.abs(values - peak - below) < 3.5 * below]
+    matter = matter[:: max(1, len(matter) // _SAMPLES)]
+    means, spread = np.array([peak - below / 2, peak + 1.5 * below]), below
+    for _ in range(_ROUNDS):
+        densities = np.exp(-0.5 * ((matter[:, None] - means) / spread) ** 2)
+        posterior = densities / (densities.sum(axis=1, keepdims=True) + 1e-300)
+        total = posterior.sum(axis=0) + 1e-9
+        means = (posterior * matter[:, None]).sum(axis=0) / total
+        spread = np.sqrt((posterior * (matter[:, None] - means) ** 2).sum() / total.sum())
+    half = (means[1] + np.percentile(values, 99.8)) / 2
+    pure = ndimage.binary_erosion(mask & (head.intensities > half))
+    fluid = head.intensities[pure if pure.sum() > 50 else mask & (head.intensities > half)]
+    return np.array([*means, np.median(fluid)]), float(spread), np.ones_like(head.intensities)
+
+
+def _posterior(values, means, spread, weights):
+    """Probabilities of five components: the three classes, and the partial volume of neighbors between them."""
+    halves = (means[1:] + means[:-1]) / 2
+    components = np.array([means[0], halves[0], means[1], halves[1], means[2]])
+    mixed = np.hypot(spread, np.diff(means) / 5)
+    spreads = np.array([spread, mixed[0], spread, mixed[1], spread])
+    densities = weights / spreads * np.exp(-0.5 * ((values[:, None] - components) / spreads) ** 2)
+    return densities / (densities.sum(axis=1, keepdims=True) + 1e-300), components
+
+
+def _quadratic_basis(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:
+    """(K, J, I, 9) polynomials of second order over the grid, each with mean zero over the mask."""
+    places = np.moveaxis(np.indices(mask.shape, dtype=np.float32), 0, -1) * np.array(spacing_mm[::-1], np.float32)
+    places = places - places[mask].mean(axis=0)
+    x, y, z = np.moveaxis(places / np.abs(places[mask]).max(), -1, 0)
+    basis = np.stack([x, y, z, x * x, y * y, z * z, x * y, x * z, y * z], axis=-1)
+    return basis - basis[mask].mean(axis=0)

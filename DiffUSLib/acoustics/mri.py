@@ -1,0 +1,133 @@
+"""Acoustic maps from MRI: the intensities of the volume itself tell its tissues apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from DiffUSLib.acoustics.anchors import Anchor, check_modality, measure
+from DiffUSLib.acoustics.head import Head, close_gaps, find_head, find_intracranial, upsample
+from DiffUSLib.acoustics.maps import AcousticMaps, check_not_constant
+from DiffUSLib.acoustics.network import ImpedanceNetwork, train_network
+from DiffUSLib.acoustics.tissue import Tissue, tissue
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.volume import Volume
+
+_TABLE_SIZE = 4096
+_BACKGROUND = 0.01  # of the brightest anchor: below is background
+_DIPLOE_MM = 4.0
+
+
+def maps_from_mri(
+    volume: Volume,
+    modality: str,
+    anchors: tuple[Anchor, ...] | None = None,
+    seed: int = 0,
+    network: ImpedanceNetwork | None = None,
+) -> AcousticMaps:
+    """Acoustic maps of an MRI of the head, with or without its skull. Differentiable to the voxels.
+
+    Intensities become impedance, attenuation and echogenicity through a network trained on the anchors. Outside of
+    the head is the coupling medium. In a whole head, what is dark outside of the brain is cortical bone.
+
+    Args:
+        volume: the MRI, intensities in any unit.
+        modality: "t1", "t1c" (contrast T1) or "t2".
+        anchors: intensities of known tissues; measured in the volume by default, see `measure_anchors`.
+        seed: of the network's training.
+        network: a trained network, used instead of training one; gradients reach its weights if they ask for them.
+
+    Raises:
+        DiffUSError: if the modality is unknown, the volume is constant, or no head or no tissues are found in it.
+    """
+    check_modality(modality)
+    check_not_constant(volume)
+    head = find_head(volume)
+    notes = []
+    try:
+        measured, bias = measure(volume, modality, head)
+    except DiffUSError:
+        if anchors is None and network is None:
+            raise
+        measured, bias = (), None
+    if network is None:
+        if anchors is None:
+            anchors = measured
+            notes.append("Anchors were measured in the volume.")
+        network = train_network(anchors, seed)
+    anchors = network.anchors
+    notes.append("Anchors: " + ", ".join(f"{a.tissue} at {a.intensity:.4g}" for a in anchors) + ".")
+    voxels = volume.voxels if volume.voxels.is_floating_point() else volume.voxels.to(torch.float32)
+    if bias is not None and modality != "t2":
+        low, high = np.percentile(bias[head.brain], [1, 99])
+        notes.append(f"A smooth bias field of {low - 1:+.0%} to {high - 1:+.0%} in the brain was taken out.")
+        voxels = voxels / upsample(bias, head, volume).to(voxels)
+    channels = _look_up(network, voxels)
+    outside = tissue("water")
+    if head.whole_head:
+        channels = _with_skull(channels, voxels, volume, head, anchors)
+        notes.append(
+            "Skull and scalp are in the volume: outside of the brain, dark voxels were taken for cortical bone (MRI "
+            "shows bone and air alike) and the others for soft tissue."
+        )
+    else:
+        notes.append("The skull was found to be stripped.")
+    around = _around(voxels.detach(), volume, head, anchors)
+    channels = [torch.where(around, value, channel) for channel, value in zip(channels, _values(outside), strict=True)]
+    notes.append(f"The background is the coupling medium ({outside.name}).")
+    return AcousticMaps(*channels, volume.ijk_to_ras, outside, modality, tuple(notes))
+
+
+def _look_up(network: ImpedanceNetwork, voxels: torch.Tensor) -> list[torch.Tensor]:
+    """The network on every voxel, through a table: faster, its steps are finer than any noise, and differentiable."""
+    first, last = network.anchors[0].intensity, network.anchors[-1].intensity
+    device = network.lowest.device
+    table = network(torch.linspace(first, last, _TABLE_SIZE, device=device)).to(voxels)
+    place = ((voxels - first) * ((_TABLE_SIZE - 1) / (last - first))).clamp(0.0, _TABLE_SIZE - 1.0)
+    index = place.detach().to(torch.int32).clamp_max_(_TABLE_SIZE - 2)
+    share = place - index
+    slopes = table.diff(dim=0)
+    return [table[:, channel][index] + slopes[:, channel][index] * share for channel in range(3)]
+
+
+def _values(row: Tissue) -> tuple[float, float, float]:
+    return row.impedance_mrayl, row.attenuation_db_cm_mhz, row.echogenicity
+
+
+def _matter(anchors: tuple[Anchor, ...]) -> tuple[float, float, float]:
+    """Lowest and highest intensity of gray and white matter, and the intensity below which bone is likely."""
+    matter = [a.intensity for a in anchors if a.tissue not in ("cerebrospinal fluid", "edema", "tumor")]
+    dark, bright = (min(matter), max(matter)) if matter else (anchors[0].intensity, anchors[-1].intensity)
+    fluid = next((a.intensity for a in anchors if a.tissue == "cerebrospinal fluid"), 0.0)
+    if fluid < dark:  # T1
+        return (fluid + dark) / 2, 2.0 * bright, fluid + 0.1 * (dark - fluid)
+    return 0.6 * dark, (bright + fluid) / 2, 0.4 * dark
+
+
+def _with_skull(channels, voxels, volume: Volume, head: Head, anchors) -> list[torch.Tensor]:
+    """Replace what lies between brain and background by bone where it is dark, and by soft tissue elsewhere."""
+    lowest, highest, dark = _matter(anchors)
+    inside = find_intracranial(head, (lowest, highest))
+    bone = head.mask & ~inside & (head.intensities < dark)
+    bone = close_gaps(bone, head.spacing_mm, _DIPLOE_MM) & head.mask & ~inside
+    brain_share = upsample(inside, head, volume).to(voxels)
+    bone_share = upsample(bone, head, volume).to(voxels)
+    darkness = ((1.3 * dark - voxels) / (0.6 * dark)).clamp(0.0, 1.0)
+    bone_share = torch.maximum(bone_share, darkness)
+    mixed = []
+    for channel, soft, hard in zip(
+        channels, _values(tissue("soft tissue")), _values(tissue("cortical bone")), strict=True
+    ):
+        shell = soft + (hard - soft) * bone_share
+        mixed.append(shell + (channel - shell) * brain_share)
+    return mixed
+
+
+def _around(voxels: torch.Tensor, volume: Volume, head: Head, anchors) -> torch.Tensor:
+    """Mask of what lies outside of the head: background values at its border, and everything further out."""
+    depth = upsample(head.depth_mm, head, volume)
+    coarse = max(head.spacing_mm)
+    if head.whole_head:
+        return depth < 0.0
+    background = voxels <= _BACKGROUND * anchors[-1].intensity
+    return (background & (depth < 3.0 * coarse)) | (depth < -2.0 * coarse)

@@ -1,0 +1,158 @@
+"""A small network from MRI intensity to acoustic properties, trained on the anchors of one volume."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+from dataclasses import astuple
+from pathlib import Path
+
+import torch
+
+from DiffUSLib.acoustics.anchors import Anchor
+from DiffUSLib.acoustics.maps import interpolate
+from DiffUSLib.acoustics.tissue import tissue
+from DiffUSLib.errors import DiffUSError
+
+_HIDDEN = 24
+_SAMPLES = 512
+_STEPS = 150
+_FORMAT = "DiffUS impedance network 1"
+_PLATEAU = 0.25  # share of the distance to the next anchor within which an intensity is still that tissue
+
+
+class ImpedanceNetwork(torch.nn.Module):
+    """Multi-layer perceptron from intensity to (impedance in MRayl, attenuation in dB/cm/MHz, echogenicity).
+
+    Intensities are normalized so that the anchors lie evenly from 0 (darkest) to 1 (brightest); what is darker or
+    brighter counts as the first or last anchor. Outputs stay within the values of the anchors' tissues.
+
+    Args:
+        anchors: at least two, at different intensities.
+        seed: of the initial weights and of the training samples; the global random state is not touched.
+
+    Raises:
+        DiffUSError: if there are fewer than two anchors, or two at one intensity.
+    """
+
+    def __init__(self, anchors: tuple[Anchor, ...], seed: int = 0):
+        super().__init__()
+        self.anchors = tuple(sorted(anchors, key=lambda anchor: anchor.intensity))
+        intensities = [anchor.intensity for anchor in self.anchors]
+        if len(set(intensities)) < 2 or len(set(intensities)) < len(intensities):
+            raise DiffUSError("at least two anchors are needed, each at an intensity of its own.")
+        rows = [tissue(anchor.tissue) for anchor in self.anchors]
+        targets = torch.tensor([[r.impedance_mrayl, r.attenuation_db_cm_mhz, r.echogenicity] for r in rows])
+        self.register_buffer("lowest", targets.amin(dim=0), persistent=False)
+        self.register_buffer("range", (targets.amax(dim=0) - targets.amin(dim=0)).clamp_min(1e-6), persistent=False)
+        sizes = (1, _HIDDEN, _HIDDEN, 3)
+        layers = [
+            torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
+            for inputs, outputs in itertools.pairwise(sizes)
+        ]
+        self.layers = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for layer, scale in zip(layers, (6.0, 1.5, 1.0), strict=True):
+                layer.weight.normal_(0.0, scale / layer.in_features**0.5, generator=generator)
+                layer.bias.uniform_(-scale, scale, generator=generator)
+        self._generator = generator
+
+    def forward(self, intensities: torch.Tensor) -> torch.Tensor:
+        """(...) intensities in the units of the volume -> (..., 3)."""
+        normalized = interpolate(
+            intensities.to(self.lowest.dtype),
+            [anchor.intensity for anchor in self.anchors],
+            torch.linspace(0.0, 1.0, len(self.anchors)),
+        )
+        outputs = self.layers(normalized.unsqueeze(-1))
+        return self.lowest + self.range * outputs.clamp(0.0, 1.0)
+
+    def train_on_anchors(self) -> float:
+        """Fit the network to pairs (intensity, tissue) around the anchors; returns the largest residual (0-1)."""
+        knots, shares = self._curve_knots()
+        samples = torch.rand(_SAMPLES, 1, generator=self._generator)
+        targets = torch.cat([interpolate(samples, knots, shares[:, c]) for c in range(3)], dim=1)
+        optimizer = torch.optim.LBFGS(
+            self.layers.parameters(), max_iter=_STEPS, history_size=20, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> torch.Tensor:
+            optimizer.zero_grad()
+            value = (self.layers(samples) - targets).square().mean()
+            value.backward()
+            return value
+
+        with torch.enable_grad():
+            optimizer.step(loss)
+        self.requires_grad_(False)
+        return float((self.layers(samples).clamp(0, 1) - targets).abs().max())
+
+    def _curve_knots(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """A plateau around every anchor and a straight line from one to the next, in normalized units."""
+        intensities = torch.tensor([anchor.intensity for anchor in self.anchors], dtype=torch.float64)
+        spreads = torch.tensor([anchor.spread for anchor in self.anchors], dtype=torch.float64)
+        step = 1.0 / (len(self.anchors) - 1)
+        places = torch.arange(len(self.anchors)) * step
+        gaps = intensities.diff()
+        left = ((spreads[1:] / gaps).clamp_max(_PLATEAU) * step).float()
+        right = ((spreads[:-1] / gaps).clamp_max(_PLATEAU) * step).float()
+        rows = [tissue(anchor.tissue) for anchor in self.anchors]
+        values = torch.tensor([[r.impedance_mrayl, r.attenuation_db_cm_mhz, r.echogenicity] for r in rows])
+        shares = (values - self.lowest) / self.range
+        knots = torch.stack([places[:-1] + right, places[1:] - left], dim=1).flatten()
+        heights = torch.stack([shares[:-1], shares[1:]], dim=1).flatten(0, 1)
+        return knots, heights
+
+    def curve(self, intensities: torch.Tensor) -> torch.Tensor:
+        """Impedance in MRayl over intensity, to be plotted as in Fig. 1 of the paper; same shape as given."""
+        return self(torch.as_tensor(intensities, dtype=torch.float32))[..., 0]
+
+    def save(self, path: str | Path) -> None:
+        """Write weights and anchors to a file, whole or not at all.
+
+        Raises:
+            DiffUSError: if the file cannot be written.
+        """
+        path = Path(path)
+        content = {
+            "format": _FORMAT,
+            "weights": self.layers.state_dict(),
+            "anchors": [astuple(anchor) for anchor in self.anchors],
+        }
+        partial = path.with_name(path.name + ".part")
+        try:
+            torch.save(content, partial)
+            os.replace(partial, path)
+        except (OSError, RuntimeError) as error:
+            partial.unlink(missing_ok=True)
+            raise DiffUSError(f"the network could not be written to {path}: {error}.") from None
+
+    @classmethod
+    def load(cls, path: str | Path) -> ImpedanceNetwork:
+        """Read a network that `save` wrote.
+
+        Raises:
+            DiffUSError: if the file is missing or is no network of DiffUS.
+        """
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            if content["format"] != _FORMAT:
+                raise KeyError("format")
+            network = cls(tuple(Anchor(*entry) for entry in content["anchors"]))
+            network.layers.load_state_dict(content["weights"])
+        except FileNotFoundError:
+            raise DiffUSError(f"there is no network file '{path}'.") from None
+        except DiffUSError:
+            raise
+        except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
+            raise DiffUSError(f"'{path}' is not a network that DiffUS has saved.") from None
+        return network.requires_grad_(False)
+
+
+def train_network(anchors: tuple[Anchor, ...], seed: int = 0) -> ImpedanceNetwork:
+    """Train a network on anchors; the same anchors and seed give the same weights."""
+    network = ImpedanceNetwork(anchors, seed)
+    network.train_on_anchors()
+    return network
