@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+import SimpleITK
 from scipy import ndimage
 
 from DiffUSLib.acoustics.head import Head, find_head
@@ -21,8 +22,8 @@ _CLASSES = {
     "t2": ("white matter", "gray matter", "cerebrospinal fluid"),
 }
 _SHARES = (0.12, 0.48, 0.40)  # of a brain in fluid, gray and white matter; where the search starts
-_SAMPLES = 60_000
-_ROUNDS = 40
+_SAMPLES = 30_000
+_ROUNDS = 35
 _MOST_BIAS = 0.5  # natural logarithm
 
 
@@ -109,15 +110,31 @@ def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     step = max(1, len(values) // _SAMPLES)
     full_basis = _quadratic_basis(mask, head.spacing_mm)
     sample, basis = values[::step], full_basis[mask][::step]
-    edges = np.quantile(sample, np.concatenate([[0.0], np.cumsum(_SHARES)]).clip(0, 1))
-    means = np.array(
-        [np.median(sample[(sample >= a) & (sample <= b)]) for a, b in itertools.pairwise(edges)]
-    )
-    spread = np.diff(means).min() / 3
+    fits = [_fit_mixture(sample, basis, start) for start in _starts(sample)]
+    _, means, spread, coefficients = max(fits, key=lambda fit: fit[0])
+    return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
+
+
+def _starts(sample: np.ndarray) -> list[np.ndarray]:
+    """Where to start looking for three classes: by their usual shares, and by Otsu's thresholds."""
+    cuts = [np.quantile(sample, np.cumsum(_SHARES[:2]))]
+    image = SimpleITK.GetImageFromArray(sample[None].clip(*np.percentile(sample, [0.1, 99.9])))
+    otsu = SimpleITK.OtsuMultipleThresholdsImageFilter()
+    otsu.SetNumberOfThresholds(2)
+    otsu.Execute(image)
+    cuts.append(np.array(otsu.GetThresholds()))
+    classes = [np.digitize(sample, cut) for cut in cuts]
+    return [np.array([np.median(sample[c == n]) for n in range(3)]) for c in classes if len(np.unique(c)) == 3]
+
+
+def _fit_mixture(sample: np.ndarray, basis: np.ndarray, means: np.ndarray) -> tuple:
+    """Mean logarithmic likelihood, means, common spread, and coefficients of the logarithmic bias field."""
+    spread = max(np.diff(means).min(), 0.05 * np.ptp(means)) / 3 + 1e-12
     weights = np.full(5, 0.2)
-    corrected, coefficients = sample, np.zeros(9)
+    corrected, coefficients = sample, np.zeros(basis.shape[1])
+    design = np.concatenate([basis, np.ones((len(sample), 1))], axis=1)
     for turn in range(_ROUNDS):
-        posterior, components = _posterior(corrected, means, spread, weights)
+        posterior, components, likelihood = _posterior(corrected, means, spread, weights)
         weights = (posterior.sum(axis=0) + 1e-9) / len(corrected)
         pure = posterior[:, ::2]
         total = pure.sum(axis=0) + 1e-9
@@ -128,11 +145,10 @@ def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
             expected = posterior @ components
             ratio = np.log(np.maximum(sample, 1e-9) / np.maximum(expected, 1e-9)).clip(-0.5, 0.5)
             weight = np.sqrt(posterior[:, 2:].sum(axis=1))[:, None]  # fluid is too dark to show the field
-            design = np.concatenate([basis, np.ones((len(sample), 1))], axis=1)
             solution, *_ = np.linalg.lstsq(design * weight, ratio * weight[:, 0], rcond=None)
             coefficients = solution[:-1]
             corrected = sample / np.exp((basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
-    return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
+    return likelihood, means, spread, coefficients
 
 
 def _measure_t2(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
@@ -157,13 +173,14 @@ def _measure_t2(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _posterior(values, means, spread, weights):
-    """Probabilities of five components: the three classes, and the partial volume of neighbors between them."""
+    """Probabilities of five components: the three classes, and the partial volume of neighbors between them; these components; the likelihood."""
     halves = (means[1:] + means[:-1]) / 2
     components = np.array([means[0], halves[0], means[1], halves[1], means[2]])
     mixed = np.hypot(spread, np.diff(means) / 5)
     spreads = np.array([spread, mixed[0], spread, mixed[1], spread])
     densities = weights / spreads * np.exp(-0.5 * ((values[:, None] - components) / spreads) ** 2)
-    return densities / (densities.sum(axis=1, keepdims=True) + 1e-300), components
+    total = densities.sum(axis=1, keepdims=True) + 1e-300
+    return densities / total, components, float(np.log(total).mean())
 
 
 def _quadratic_basis(mask: np.ndarray, spacing_mm: tuple[float, float, float]) -> np.ndarray:

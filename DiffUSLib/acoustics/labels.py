@@ -135,7 +135,7 @@ def _read_pairs(path: Path) -> list[tuple[str, str]]:
 
 
 def fitting_label_sets(labels: list[int]) -> list[str]:
-    """The shipped label sets that have every one of these labels; one whose signature is present goes before others."""
+    """The shipped sets that have every one of these labels; a set whose signature is present goes before others."""
     fitting = [name for name in _label_sets() if set(labels) <= set(read_label_mapping(name))]
     signed = [name for name in fitting if (sign := _label_sets()[name]["signature"]) and set(sign) <= set(labels)]
     return signed or fitting

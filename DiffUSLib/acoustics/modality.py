@@ -18,7 +18,7 @@ _MOST_LABELS = 1000
 _EQUAL_NEIGHBORS = 0.6
 _AIR_SHARE = 0.03
 _ENHANCING = 1.6  # times white matter
-_ENHANCING_SHARE = 0.002
+_ENHANCING_SHARE = 0.001
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,12 @@ def _guess_contrast(volume: Volume) -> ModalityGuess:
     if tail > 2.0:
         return ModalityGuess(
             "t2",
-            f"the brightest brain voxels lie {tail:.1f} times as far from the middle as the darkest, as fluid in T2.",
+            f"the brightest brain voxels, as fluid in T2, lie {tail:.1f} times as far from the middle as the darkest.",
         )
-    reason = f"the darkest brain voxels, as fluid in T1, lie {1 / max(tail, 1e-12):.1f} times as far from the middle as the brightest"
+    reason = (
+        f"the darkest brain voxels, as fluid in T1, lie {1 / max(tail, 1e-12):.1f} times as far from the middle as "
+        "the brightest"
+    )
     try:
         anchors, bias = measure(volume, "t1", head)
     except DiffUSError:

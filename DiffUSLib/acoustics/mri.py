@@ -68,7 +68,7 @@ def maps_from_mri(
         channels = _with_skull(channels, voxels, volume, head, anchors)
         notes.append(
             "Skull and scalp are in the volume: outside of the brain, dark voxels were taken for cortical bone (MRI "
-            "shows bone and air alike) and the others for soft tissue."
+            "shows bone and air alike); scalp and muscle are mapped as if they were brain of that intensity."
         )
     else:
         notes.append("The skull was found to be stripped.")
@@ -100,27 +100,22 @@ def _matter(anchors: tuple[Anchor, ...]) -> tuple[float, float, float]:
     dark, bright = (min(matter), max(matter)) if matter else (anchors[0].intensity, anchors[-1].intensity)
     fluid = next((a.intensity for a in anchors if a.tissue == "cerebrospinal fluid"), 0.0)
     if fluid < dark:  # T1
-        return (fluid + dark) / 2, 2.0 * bright, fluid + 0.1 * (dark - fluid)
+        return (fluid + dark) / 2, 2.0 * bright, 0.8 * fluid
     return 0.6 * dark, (bright + fluid) / 2, 0.4 * dark
 
 
 def _with_skull(channels, voxels, volume: Volume, head: Head, anchors) -> list[torch.Tensor]:
-    """Replace what lies between brain and background by bone where it is dark, and by soft tissue elsewhere."""
+    """Replace what lies between brain and background by bone where it is dark."""
     lowest, highest, dark = _matter(anchors)
     inside = find_intracranial(head, (lowest, highest))
     bone = head.mask & ~inside & (head.intensities < dark)
     bone = close_gaps(bone, head.spacing_mm, _DIPLOE_MM) & head.mask & ~inside
-    brain_share = upsample(inside, head, volume).to(voxels)
     bone_share = upsample(bone, head, volume).to(voxels)
     darkness = ((1.3 * dark - voxels) / (0.6 * dark)).clamp(0.0, 1.0)
     bone_share = torch.maximum(bone_share, darkness)
-    mixed = []
-    for channel, soft, hard in zip(
-        channels, _values(tissue("soft tissue")), _values(tissue("cortical bone")), strict=True
-    ):
-        shell = soft + (hard - soft) * bone_share
-        mixed.append(shell + (channel - shell) * brain_share)
-    return mixed
+    bone_share = bone_share * (1.0 - upsample(inside, head, volume).to(voxels))
+    hard = _values(tissue("cortical bone"))
+    return [channel + (value - channel) * bone_share for channel, value in zip(channels, hard, strict=True)]
 
 
 def _around(voxels: torch.Tensor, volume: Volume, head: Head, anchors) -> torch.Tensor:

@@ -48,8 +48,7 @@ class ImpedanceNetwork(torch.nn.Module):
         self.register_buffer("range", (targets.amax(dim=0) - targets.amin(dim=0)).clamp_min(1e-6), persistent=False)
         sizes = (1, _HIDDEN, _HIDDEN, 3)
         layers = [
-            torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
-            for inputs, outputs in itertools.pairwise(sizes)
+            torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs) for inputs, outputs in itertools.pairwise(sizes)
         ]
         self.layers = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1], torch.nn.Tanh(), layers[2])
         generator = torch.Generator().manual_seed(seed)
