@@ -230,7 +230,7 @@ def describe_pip_line(line):
         return f"  getting {words[1].split(';')[0]}"
     if line.strip().startswith("Downloading ") and "(" in line and any(unit in line for unit in (" MB)", " GB)")):
         return f"    downloading {line[line.rindex('(') + 1 : line.rindex(')')]}"
-    if line.startswith("Installing collected packages"):
+    if line.startswith("Installing collected packages") and "," in line:
         return "  unpacking all of them (this takes a while)"
     return None
 

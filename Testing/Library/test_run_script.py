@@ -149,6 +149,7 @@ def test_pip_talks_plainly(run):
     assert run.describe_pip_line("Collecting numpy==2.4.6 (from -r pins.txt (line 3))") == "  getting numpy==2.4.6"
     assert run.describe_pip_line("  Downloading torch-2.13.0-cp312.whl (203.1 MB)") == "    downloading 203.1 MB"
     assert run.describe_pip_line("  Downloading six-1.17.0.whl (11 kB)") is None
+    assert run.describe_pip_line("Installing collected packages: diffus") is None
     assert run.describe_pip_line("") is None
 
 
@@ -160,6 +161,27 @@ def test_missing_libraries_are_those_that_do_not_load(run):
     assert run.missing_libraries(load) == ["libEGL.so.1", "libX11.so.6"]
     assert run.apt_commands(["libegl1"])[1][-1] == "libegl1"
     assert run.by_hand(["libegl1", "libx11-6"]).endswith("apt-get install -y libegl1 libx11-6")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="system libraries are looked for on Linux only")
+@pytest.mark.parametrize(
+    ("apt", "administrator", "installs", "told"),
+    [
+        (None, True, True, "install them with your system's package manager"),
+        ("/usr/bin/apt-get", False, True, "sudo apt-get update && sudo apt-get install -y libegl1"),
+        ("/usr/bin/apt-get", True, False, "still missing"),
+        ("/usr/bin/apt-get", True, True, ""),
+    ],
+)
+def test_missing_system_libraries_never_stop_the_tests(run, monkeypatch, capsys, apt, administrator, installs, told):
+    found = iter([["libEGL.so.1"], []])
+    monkeypatch.setattr(run, "missing_libraries", lambda: next(found))
+    monkeypatch.setattr(run.shutil, "which", lambda name: apt)
+    monkeypatch.setattr(run, "is_administrator", lambda: administrator)
+    monkeypatch.setattr(run, "install_debian_packages", lambda packages: installs and packages == ["libegl1"])
+    run.ensure_system_libraries()
+    output = capsys.readouterr().out
+    assert told in output and bool(output) == bool(told)
 
 
 def test_old_python_is_refused_with_a_sentence(run):
