@@ -69,6 +69,17 @@ def quiet_itk() -> Iterator[None]:
         yield
 
 
+def check_folder(path: str | os.PathLike) -> None:
+    """Make sure that the folder of a file to write exists.
+
+    Raises:
+        DiffUSError: if it does not.
+    """
+    folder = Path(path).parent
+    if not folder.is_dir():
+        raise DiffUSError(f"{path} cannot be written: the folder {folder} does not exist; make it first.")
+
+
 @contextlib.contextmanager
 def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     """Write a file whole or not at all: `with written_whole(path) as temporary:` write to `temporary`.
@@ -82,8 +93,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise DiffUSError(f"{path} is a folder; name a file to write.")
-    if not path.parent.is_dir():
-        raise DiffUSError(f"{path} cannot be written: the folder {path.parent} does not exist; make it first.")
+    check_folder(path)
     temporary = path.with_name(f".{secrets.token_hex(4)}-{path.name}")
     try:
         try:

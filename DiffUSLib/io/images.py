@@ -8,7 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.io.files import file_ending, quiet_itk, written_whole
+from DiffUSLib.io.files import check_folder, file_ending, quiet_itk, written_whole
 from DiffUSLib.io.frames import set_image_ijk_to_ras
 
 IMAGE_ENDINGS = (".png", ".nrrd", ".nii", ".nii.gz", ".mha")
@@ -26,6 +26,19 @@ def to_uint8(image) -> np.ndarray:
     return np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
 
 
+def check_image_path(path: str | os.PathLike) -> str:
+    """The ending of a path that `write_image` can write to; to be asked before an image is computed.
+
+    Raises:
+        DiffUSError: if the ending is not one of `IMAGE_ENDINGS` or the folder does not exist.
+    """
+    ending = file_ending(path, IMAGE_ENDINGS)
+    if ending is None:
+        raise DiffUSError(f"{path} has an ending that DiffUS does not write; use one of {', '.join(IMAGE_ENDINGS)}.")
+    check_folder(path)
+    return ending
+
+
 def write_image(path: str | os.PathLike, image, image_to_ras=None, pixel_type: str = "uint8") -> None:
     """Write an image, whole or not at all.
 
@@ -39,9 +52,7 @@ def write_image(path: str | os.PathLike, image, image_to_ras=None, pixel_type: s
     Raises:
         DiffUSError: if the ending or the matrix does not fit, or the file cannot be written.
     """
-    ending = file_ending(path, IMAGE_ENDINGS)
-    if ending is None:
-        raise DiffUSError(f"{path} has an ending that DiffUS does not write; use one of {', '.join(IMAGE_ENDINGS)}.")
+    ending = check_image_path(path)
     values = _to_array(image)
     if values.ndim not in (2, 3) or values.size == 0:
         raise DiffUSError(f"an image of shape {tuple(values.shape)} cannot be written; give (H, W) or (N, H, W).")
