@@ -13,7 +13,7 @@ from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.image_formation import artifacts, display, point_spread
 from DiffUSLib.image_formation.scatterers import ras_to_sites, scatterers
-from DiffUSLib.medium import Medium
+from DiffUSLib.medium import Medium, soft_tissue_attenuation_db_cm_mhz
 from DiffUSLib.probe import Probe
 from DiffUSLib.propagation import log_two_way_transmission, propagate
 from DiffUSLib.sampling import transform_points, transform_vectors
@@ -22,6 +22,12 @@ from DiffUSLib.settings import RenderSettings, look
 
 if TYPE_CHECKING:
     from DiffUSLib.acoustics.maps import AcousticMaps
+
+MIN_LINE_SPACING_MM = 0.05
+"""Lines closer than this, near the point where they meet, tell nothing about the change across them."""
+
+MOST_EQUALIZED = 2.0
+"""Tissue equalization makes up for at most this many times the loss of soft tissue: bone and air keep shadows."""
 
 RING_DOWN_MM = 0.8
 RING_DOWN_AMPLITUDE = 4.0
@@ -101,6 +107,9 @@ class Renderer:
         self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
         self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
         self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
+        self._tgc_db_cm_mhz = settings.tgc_db_cm_mhz
+        if self._tgc_db_cm_mhz is None:
+            self._tgc_db_cm_mhz = soft_tissue_attenuation_db_cm_mhz(self.maps)
         self._fixed_medium = None if self._maps_take_gradients() else Medium(self.maps, device, self.dtype)
 
     def _maps_take_gradients(self) -> bool:
@@ -134,7 +143,7 @@ class Renderer:
     def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
         """Echoes, received power and gray along the scan lines, each (B, L, N)."""
         settings, pose = self.settings, self._checked(transducer_to_ras)
-        impedance, attenuation, echogenicity, density = self._sample(self._medium(), pose, channels=4)
+        impedance, attenuation, echogenicity = self._sample(self._medium(), pose, channels=3)
         echoes = self._propagate(impedance)
         if settings.paper_artifacts:
             amplitude = artifacts.paper_blur(artifacts.paper_speckle(echoes.abs(), settings.seed))
@@ -142,8 +151,10 @@ class Renderer:
         log_gain = self._log_gain(attenuation)
         # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
         seen = (log_gain + log_two_way_transmission(impedance)).exp()
-        strength = settings.interface_scatter_mm * density + (echogenicity if settings.backscatter else 0.0)
-        diffuse = _between(strength) * seen
+        diffuse = settings.interface_scatter_mm * self._interface_density(impedance)
+        if settings.backscatter:
+            diffuse = diffuse + _between(echogenicity)
+        diffuse = diffuse * seen
         specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
         if settings.near_field:
             diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
@@ -189,14 +200,25 @@ class Renderer:
     def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
         return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
 
+    def _interface_density(self, impedance: torch.Tensor) -> torch.Tensor:
+        """Reflection per mm across the steepest direction in the image plane, |grad ln Z| / 2; (B, L, N) in 1/mm.
+
+        Where impedance changes quickly (pia and vessels around a sulcus, the falx), interfaces too rough to be mirrors
+        scatter in all directions in proportion.
+        """
+        log_impedance = impedance.log()
+        along = log_impedance.diff(dim=-1) / self._step_mm
+        spacing_mm = self.probe.line_spacing_mm(self._depth_mm).clamp(min=MIN_LINE_SPACING_MM)
+        across = torch.gradient(_between(log_impedance), dim=-2)[0] / spacing_mm
+        return (along.square() + across.square() + 1e-18).sqrt() / 2
+
     def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:
         """Logarithm of the two-way amplitude factor of attenuation and TGC; (B, L, N)."""
         to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
-        compensated = to_neper * self.settings.tgc_db_cm_mhz * self._depth_mm
-        if not self.settings.attenuation:
-            return compensated.expand(attenuation.shape[:-1] + compensated.shape)
-        per_step = _between(attenuation) * self._step_mm
-        return compensated - to_neper * (per_step.cumsum(-1) - per_step / 2)
+        local, tgc, share = _between(attenuation), self._tgc_db_cm_mhz, self.settings.tissue_equalization
+        compensated = (1 - share) * tgc + share * local.clamp(max=MOST_EQUALIZED * tgc)
+        per_step = (compensated - local if self.settings.attenuation else compensated) * (to_neper * self._step_mm)
+        return per_step.cumsum(-1) - per_step / 2
 
     def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
         """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""

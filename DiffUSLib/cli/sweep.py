@@ -11,6 +11,7 @@ from DiffUSLib.animation import write_animation
 from DiffUSLib.cli import options
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io import write_tracked_frames
+from DiffUSLib.io.files import check_folder
 from DiffUSLib.pose import MOTIONS, move
 
 SWEEP_MOTIONS = ("pan", "rock", "tilt", "slide")
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError(f"--frames is {arguments.frames}; a sweep needs at least 2.")
     if not arguments.output.lower().endswith(".mha"):
         raise DiffUSError(f"{arguments.output} must end in .igs.mha, the format of tracked sequences.")
+    check_folder(arguments.output)
     if arguments.animation and Path(arguments.animation).suffix.lower() != ".gif":
         raise DiffUSError(f"{arguments.animation} must end in .gif.")
     maps = options.make_maps(arguments)

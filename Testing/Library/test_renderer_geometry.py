@@ -21,7 +21,7 @@ GRIDS = {
     "oblique": ((1.0, 1.0, 1.0), (20, -35, 50), (91, 91, 91)),
     "oblique and anisotropic": ((0.7, 1.0, 1.4), (-15, 40, 100), (131, 91, 67)),
 }
-CENTER = (30.0, -20.0, 45.0)
+CENTER = np.array([30.0, -20.0, 45.0])
 
 
 def pixel_of(point_ras, pose, grid):
@@ -42,7 +42,7 @@ def bright_centroid(image):
 def test_a_sphere_appears_at_its_pixel(probe, grid, aside_mm):
     spacing, angles, shape = grid
     affine = oblique_affine(spacing, angles, CENTER, shape)
-    entry = np.array(CENTER) + [5.0, -8.0, 36.0]
+    entry = CENTER + np.array([5.0, -8.0, 36.0])
     pose = look_at(entry, CENTER, roll_deg=25)
     sphere = (pose.numpy() @ [aside_mm, 32.0, 0.0, 1.0])[:3]
     maps = sphere_maps(sphere, 4.0, affine, shape, inside_echogenicity=20.0)
@@ -53,8 +53,8 @@ def test_a_sphere_appears_at_its_pixel(probe, grid, aside_mm):
 
 def test_the_marked_side_is_at_the_right_and_the_probe_at_the_top():
     affine = oblique_affine(center_ras=CENTER)
-    pose = look_at(np.array(CENTER) + [0, 0, 36], CENTER)
-    right_of_patient = np.array(CENTER) + [12.0, 0.0, 10.0]  # nearer to the probe than the middle of the volume
+    pose = look_at(CENTER + np.array([0, 0, 36]), CENTER)
+    right_of_patient = CENTER + np.array([12.0, 0.0, 10.0])  # nearer to the probe than the middle of the volume
     renderer = Renderer(
         sphere_maps(right_of_patient, 3.0, affine, (81, 81, 81), 20.0),
         PROBES["linear"],
@@ -68,7 +68,7 @@ def test_the_marked_side_is_at_the_right_and_the_probe_at_the_top():
 
 def test_moving_the_transducer_moves_the_image_the_other_way():
     affine = oblique_affine(center_ras=CENTER)
-    pose = look_at(np.array(CENTER) + [0, 0, 36], CENTER)
+    pose = look_at(CENTER + np.array([0, 0, 36]), CENTER)
     renderer = Renderer(
         sphere_maps(CENTER, 3.0, affine, (81, 81, 81), 20.0), PROBES["linear"], look("clinical", **PLAIN), "cpu"
     )
@@ -79,7 +79,7 @@ def test_moving_the_transducer_moves_the_image_the_other_way():
 @pytest.mark.parametrize("ending", [".nrrd", ".nii.gz", ".mha"])
 def test_a_written_image_lands_on_the_volume(tmp_path, ending):
     affine = oblique_affine((1, 1, 1), (20, -35, 50), CENTER, (91, 91, 91))
-    pose = look_at(np.array(CENTER) + [5.0, -8.0, 36.0], CENTER, 25)
+    pose = look_at(CENTER + np.array([5.0, -8.0, 36.0]), CENTER, 25)
     sphere = (pose.numpy() @ [6.0, 32.0, 0.0, 1.0])[:3]
     maps = sphere_maps(sphere, 4.0, affine, (91, 91, 91), 20.0)
     renderer = Renderer(maps, PROBES["curvilinear"], look("clinical", **PLAIN), "cpu")

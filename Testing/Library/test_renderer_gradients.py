@@ -30,7 +30,9 @@ def uneven_maps(dtype=torch.float64, shape=(21, 21, 21)):
 
 
 def tiny_settings(name, **changes):
-    return look(name, samples=9, width_px=16, height_px=16, dynamic_range_db=120.0, **changes)
+    # A fixed compensation: by default it is the median of the maps, a constant to autograd.
+    fixed = {"tgc_db_cm_mhz": 0.6} if name == "clinical" else {}
+    return look(name, samples=9, width_px=16, height_px=16, dynamic_range_db=120.0, **fixed, **changes)
 
 
 def every_chain():
