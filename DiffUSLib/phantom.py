@@ -23,7 +23,7 @@ _TISSUES = {
     "gray matter": (3, 135.0, 38.0),
     "cerebrospinal fluid": (24, 45.0, 6.0),
     "ventricle": (4, 40.0, 5.0),
-    "tumor": (57, 290.0, 46.0),
+    "tumor": (57, 345.0, 46.0),
     "edema": (77, 148.0, 24.0),
     "choroid plexus": (31, 120.0, 50.0),
     "falx": (98, 95.0, 65.0),

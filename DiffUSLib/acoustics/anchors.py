@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ _CLASSES = {
 _SHARES = (0.12, 0.48, 0.40)  # of a brain in fluid, gray and white matter; where the search starts
 _SAMPLES = 30_000
 _ROUNDS = 35
+_ENHANCING = 1.25
 _MOST_BIAS = 0.5  # natural logarithm
 
 
@@ -110,6 +110,8 @@ def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     step = max(1, len(values) // _SAMPLES)
     full_basis = _quadratic_basis(mask, head.spacing_mm)
     sample, basis = values[::step], full_basis[mask][::step]
+    matter = sample < _ENHANCING * np.percentile(sample, 95)  # enhancing tumor and vessels belong to no class
+    sample, basis = sample[matter], basis[matter]
     fits = [_fit_mixture(sample, basis, start) for start in _starts(sample)]
     _, means, spread, coefficients = max(fits, key=lambda fit: fit[0])
     return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
@@ -173,7 +175,7 @@ def _measure_t2(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _posterior(values, means, spread, weights):
-    """Probabilities of five components: the three classes, and the partial volume of neighbors between them; these components; the likelihood."""
+    """Probabilities of three classes and of the partial volumes between them, their means, and the likelihood."""
     halves = (means[1:] + means[:-1]) / 2
     components = np.array([means[0], halves[0], means[1], halves[1], means[2]])
     mixed = np.hypot(spread, np.diff(means) / 5)
