@@ -24,6 +24,12 @@ def reflection_coefficients(impedance: torch.Tensor) -> torch.Tensor:
     return (below - above) / (below + above)
 
 
+def two_way_transmissions(impedance: torch.Tensor) -> torch.Tensor:
+    """Amplitude 1 - s^2 (..., N) left after crossing each interface once down and once up; above 0, at most 1."""
+    above, below = impedance[..., :-1], impedance[..., 1:]
+    return 4 * above * below / (below + above).square()  # exact at strong interfaces too, unlike 1 - s^2
+
+
 def steady_state(impedance: torch.Tensor, sign_convention: str = "energy_conserving") -> torch.Tensor:
     """Echoes of the paper's coupled system (eq. 2-4), exact, in O(N).
 
@@ -44,50 +50,42 @@ def steady_state(impedance: torch.Tensor, sign_convention: str = "energy_conserv
         known = ", ".join(SIGN_CONVENTIONS)
         raise DiffUSError(f"the sign convention '{sign_convention}' is unknown; choose one of {known}.")
     # These two can run close to a resonance, where float32 loses the result.
-    reflection = reflection_coefficients(_to_double(impedance))
+    exact = impedance if impedance.device.type == "mps" else impedance.double()
+    reflection = reflection_coefficients(exact)
     both_sides = reflection.abs() if sign_convention == "paper" else reflection
-    return _truncated_differences(reflection, both_sides).to(impedance.dtype)
+    return _truncated_differences(both_sides, two_way_transmissions(exact)).to(impedance.dtype)
 
 
-def _to_double(values: torch.Tensor) -> torch.Tensor:
-    return values if values.device.type == "mps" else values.double()
+def _truncated_differences(both_sides: torch.Tensor, through: torch.Tensor) -> torch.Tensor:
+    """First differences of the surface echo d_0 for R = R' = `both_sides` and T T' = `through`, each (..., N).
 
-
-def _truncated_differences(reflection: torch.Tensor, both_sides: torch.Tensor) -> torch.Tensor:
-    """e_k = C_k R_k / (q_k q_{k+1}) with C_k = prod_{j<k} (1 - s_j^2), (p, q)_0 = (0, 1) and
-    (p, q)_{k+1} = [[1 - s^2 - R^2, R], [-R, 1]] (p, q)_k, for R = R' = `both_sides`.
-
-    The matrix products run as a parallel prefix scan (log2 N steps). Each product is scaled to stay in range, and the
-    logarithm of its scale is carried along.
+    A stack of interfaces is known by its reflection seen from above and from below, and by the product of its two
+    transmissions. Two stacks join by the Redheffer star product, which is associative, so all stacks from the surface down
+    run as a parallel prefix scan (log2 N steps). Unlike products of transfer matrices it stays exact at strong interfaces.
     """
-    passed = 1 - reflection.square()
-    product = torch.stack([passed - both_sides.square(), both_sides, -both_sides, torch.ones_like(passed)])
-    log_scale = torch.zeros_like(passed)
-    count, reach = passed.shape[-1], 1
+    above = below = both_sides
+    count, reach = both_sides.shape[-1], 1
     while reach < count:
-        a, b, c, d = product[..., reach:]
-        e, f, g, h = product[..., :-reach]
-        joined = torch.stack([a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h])
-        size = joined.detach().abs().amax(dim=0)
-        joined_log = log_scale[..., reach:] + log_scale[..., :-reach] + size.log()
-        product = torch.cat([product[..., :reach], joined / size], dim=-1)
-        log_scale = torch.cat([log_scale[..., :reach], joined_log], dim=-1)
+        upper_below, upper_through = below[..., :-reach], through[..., :-reach]
+        lower_above, lower_through = above[..., reach:], through[..., reach:]
+        gain = 1 / (1 - upper_below * lower_above)  # of the waves that run between the two stacks
+        joined_above = above[..., :-reach] + upper_through * lower_above * gain
+        joined_below = below[..., reach:] + lower_through * upper_below * gain
+        joined_through = upper_through * lower_through * gain.square()
+        above = torch.cat([above[..., :reach], joined_above], dim=-1)
+        below = torch.cat([below[..., :reach], joined_below], dim=-1)
+        through = torch.cat([through[..., :reach], joined_through], dim=-1)
         reach *= 2
-    start = torch.ones_like(passed[..., :1])
-    q = torch.cat([start, product[3]], dim=-1)
-    log_q = torch.cat([start * 0, log_scale], dim=-1)
-    log_c = _exclusive_sum(passed.log())
-    return (log_c - log_q[..., :-1] - log_q[..., 1:]).exp() * both_sides / (q[..., :-1] * q[..., 1:])
-
-
-def _exclusive_sum(values: torch.Tensor) -> torch.Tensor:
-    """Sum of all values before each one on the last axis."""
-    return values.cumsum(dim=-1) - values
+    # What interface k adds below the stack of all interfaces above it.
+    stack_through = torch.cat([torch.ones_like(through[..., :1]), through[..., :-1]], dim=-1)
+    stack_below = torch.cat([torch.zeros_like(below[..., :1]), below[..., :-1]], dim=-1)
+    return stack_through * both_sides / (1 - stack_below * both_sides)
 
 
 def log_two_way_transmission(impedance: torch.Tensor) -> torch.Tensor:
     """Logarithm (..., N) of what is left after crossing all interfaces above k both ways: prod_{j<k} (1 - s_j^2)."""
-    return _exclusive_sum(torch.log1p(-reflection_coefficients(impedance).square()))
+    log_through = two_way_transmissions(impedance).log()
+    return log_through.cumsum(dim=-1) - log_through
 
 
 def single_scatter(impedance: torch.Tensor) -> torch.Tensor:

@@ -59,13 +59,14 @@ def layers(max_size=24):
 
 
 @pytest.mark.parametrize("sign_convention", propagation.SIGN_CONVENTIONS)
-@settings(max_examples=60)
+@settings(max_examples=400)
 @given(impedance=layers())
 def test_steady_state_equals_the_dense_solve(sign_convention, impedance):
     expected = dense_echoes(impedance, sign_convention)
     got = propagation.steady_state(torch.from_numpy(impedance), sign_convention).numpy()
-    # Near a resonance the system itself amplifies rounding: the error counts relative to the largest echo.
-    assert np.abs(got - expected).max() <= 1e-10 * max(1.0, np.abs(expected).max() ** 2)
+    # A stack that gains energy amplifies rounding with the square of its gain: that much no solver can avoid.
+    gain = max(1.0, np.abs(expected).max())
+    assert np.abs(got - expected).max() <= 1e-10 * gain + 1e-12 * gain**2
 
 
 @pytest.mark.parametrize("sign_convention", propagation.SIGN_CONVENTIONS)
