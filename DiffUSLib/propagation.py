@@ -60,8 +60,9 @@ def _truncated_differences(both_sides: torch.Tensor, through: torch.Tensor) -> t
     """First differences of the surface echo d_0 for R = R' = `both_sides` and T T' = `through`, each (..., N).
 
     A stack of interfaces is known by its reflection seen from above and from below, and by the product of its two
-    transmissions. Two stacks join by the Redheffer star product, which is associative, so all stacks from the surface down
-    run as a parallel prefix scan (log2 N steps). Unlike products of transfer matrices it stays exact at strong interfaces.
+    transmissions. Two stacks join by the Redheffer star product, which is associative, so all stacks from the surface
+    down run as a parallel prefix scan (log2 N steps). Unlike products of transfer matrices it stays exact at strong
+    interfaces.
     """
     above = below = both_sides
     count, reach = both_sides.shape[-1], 1
