@@ -53,9 +53,7 @@ def compare_images(reference, image, mask=None, align: bool = False) -> ImageSim
         raise DiffUSError("the mask must have the shape of the images and hold at least one pixel.")
     moved = np.zeros(2)
     if align:
-        # Not whitened: rendered images hold so little at high frequencies that phase alone would be noise.
-        centered = [(image - image[inside].mean()) * inside for image in (first, second)]
-        moved = phase_cross_correlation(*centered, upsample_factor=10, normalization=None)[0]
+        moved = phase_cross_correlation(first * inside, second * inside, upsample_factor=10)[0]
         second = shift(second, moved, order=1)
     likeness = structural_similarity(first, second, data_range=1.0, full=True)[1]
     a, b = first[inside], second[inside]
