@@ -39,6 +39,7 @@ class SceneAndLogics:
         self.layoutLogic.SetMRMLApplicationLogic(self.applicationLogic)
         self.moduleLogics = {name: self._makeLogic(className) for name, className in _PLAIN_LOGICS.items()}
         self._makeFileLogics()
+        self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onNodeAdded)
 
     def _makeApplicationLogic(self):
         logic = slicer.vtkSlicerApplicationLogic()
@@ -65,6 +66,15 @@ class SceneAndLogics:
         logic.SetMRMLApplicationLogic(self.applicationLogic)
         logic.SetMRMLScene(self.scene)
         return logic
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAdded(self, scene, event, node):
+        """Slicer's subject hierarchy plugins give each data node an item in the tree."""
+        isData = node.IsA("vtkMRMLDisplayableNode") or node.IsA("vtkMRMLSequenceBrowserNode")
+        if isData and not node.GetHideFromEditors() and not scene.IsImporting():
+            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+            if not hierarchy.GetItemByDataNode(node):
+                hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
 
     def _makeFileLogics(self):
         """Reading an .mrb needs a data manager with a cache folder."""

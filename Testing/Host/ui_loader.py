@@ -1,5 +1,6 @@
 """QUiLoader that makes the host's widgets and checks the .ui file against what the classes document."""
 
+import functools
 import xml.etree.ElementTree as ElementTree
 
 from PySide6 import QtCore, QtUiTools
@@ -55,6 +56,13 @@ class UiLoader(QtUiTools.QUiLoader):
         return widget
 
 
+@functools.cache
+def _propertyNames(cls):
+    """Names of a class's Qt properties; kept, since PySide forgets a class's meta object with its last widget."""
+    metaObject = cls.staticMetaObject
+    return {metaObject.property(index).name() for index in range(metaObject.propertyCount())}
+
+
 def _checkProperties(tree):
     for element in tree.iter("widget"):
         cls = widgetClass(element.get("class"))
@@ -62,8 +70,7 @@ def _checkProperties(tree):
             continue
         for item in element.findall("property"):
             name = item.get("name")
-            isDynamic = item.get("stdset") == "0" and cls.staticMetaObject.indexOfProperty(name) < 0
-            if not isDynamic and cls.staticMetaObject.indexOfProperty(name) < 0:
+            if item.get("stdset") != "0" and name not in _propertyNames(cls):
                 failures.record(f".ui file: {element.get('class')} has no property {name!r}")
 
 

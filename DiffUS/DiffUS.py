@@ -1,0 +1,158 @@
+"""The DiffUS module of 3D Slicer: a virtual ultrasound transducer on MRI, CT and segmentations."""
+
+import slicer
+from DiffUSModule.library_path import ensureLibrary, forgetModules
+from DiffUSModule.parameter_node import DiffUSParameterNode
+from DiffUSModule.sample_data import registerSampleData
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class DiffUS(ScriptedLoadableModule):
+    """What Slicer shows about the module."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("DiffUS")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Ultrasound")]
+        parent.dependencies = ["Markups", "Segmentations", "Sequences"]
+        parent.contributors = ["The DiffUS developers"]
+        parent.helpText = _(
+            "Places a virtual ultrasound transducer on an MRI, CT or segmentation and renders its B-mode image live. "
+            "Not for clinical use."
+        )
+        parent.acknowledgementText = _("DiffUS renders ultrasound differentiably, after the paper of the same name.")
+        slicer.app.connect("startupCompleted()", self.onStartupCompleted)
+
+    def onStartupCompleted(self):
+        registerSampleData(self.resourcePath("Icons"))
+
+
+class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """The panel: it makes the sections, and passes on what Slicer tells."""
+
+    def __init__(self, parent=None):
+        ScriptedLoadableModuleWidget.__init__(self, parent)
+        VTKObservationMixin.__init__(self)
+        self.logic = None
+        self.sections = []
+        self._parameterNode = None
+        self._parameterNodeGuiTag = None
+
+    def setup(self):
+        ensureLibrary()
+        from DiffUSModule.sections import SECTIONS
+
+        ScriptedLoadableModuleWidget.setup(self)
+        uiWidget = slicer.util.loadUI(self.resourcePath("UI/DiffUS.ui"))
+        self.layout.addWidget(uiWidget)
+        self.ui = slicer.util.childWidgetVariables(uiWidget)
+        self.logic = DiffUSLogic()
+        self.session = self.logic.session
+        self.sections = [section(self.ui, self.session) for section in SECTIONS]
+        uiWidget.setMRMLScene(slicer.mrmlScene)
+        self.session.changed.connect(self.updatePanel)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
+        self.initializeParameterNode()
+
+    def cleanup(self):
+        self.closeSections()
+        self.setParameterNode(None)
+        self.session.close()
+        self.removeObservers()
+
+    def enter(self):
+        self.initializeParameterNode()
+        self.session.activate()
+        for section in self.sections:
+            section.open()
+        self.updatePanel()
+
+    def exit(self):
+        self.closeSections()
+        self.session.deactivate()
+
+    def closeSections(self):
+        for section in self.sections:
+            section.close()
+
+    def onReload(self):
+        """Read the package and the library again, too."""
+        forgetModules()
+        ScriptedLoadableModuleWidget.onReload(self)
+
+    def onSceneStartClose(self, caller, event):
+        self.closeSections()
+        self.setParameterNode(None)
+
+    def onSceneEndClose(self, caller, event):
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+
+    def onSceneEndImport(self, caller, event):
+        """A scene was read: its parameter node may have replaced the one in use."""
+        self.setParameterNode(None)
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+            self.session.activate()
+
+    def initializeParameterNode(self):
+        """Make sure that there is a parameter node, and take the first volume if none is chosen."""
+        self.setParameterNode(self.logic.getParameterNode())
+        if self._parameterNode.volume is None:
+            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if volume is not None and volume.GetAttribute("DiffUS.Role") is None:
+                self._parameterNode.volume = volume
+
+    def setParameterNode(self, parameterNode):
+        """Connect panel and session to a parameter node; None disconnects them."""
+        if self._parameterNode is not None:
+            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
+        self._parameterNode, self._parameterNodeGuiTag = parameterNode, None
+        if parameterNode is not None:
+            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+        self.session.setParameters(parameterNode)
+
+    def updatePanel(self):
+        for section in self.sections:
+            section.update()
+
+
+class DiffUSLogic(ScriptedLoadableModuleLogic):
+    """The module without its panel, for scripts: parameters, and the session that follows them."""
+
+    def __init__(self):
+        ScriptedLoadableModuleLogic.__init__(self)
+        ensureLibrary()
+        from DiffUSModule.session import Session
+
+        self.session = Session()
+
+    def getParameterNode(self):
+        return DiffUSParameterNode(super().getParameterNode())
+
+
+class DiffUSTest(ScriptedLoadableModuleTest):
+    """The module's own test, for Slicer's Reload and Test."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_imageOfTheSampleHead()
+
+    def test_imageOfTheSampleHead(self):
+        """A transducer on the sample head shows an image that is neither black nor white."""
+        from DiffUSModule.self_test import checkImageOfSampleHead
+
+        checkImageOfSampleHead(self)

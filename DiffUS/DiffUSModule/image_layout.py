@@ -1,0 +1,103 @@
+"""The layout with live image, reslice, 3D view and an axial slice; the user's own layout comes back."""
+
+import slicer
+
+from .slice_alignment import alignSlice, fitSlice
+
+LAYOUT_ID = 7294
+IMAGE_VIEW, RESLICE_VIEW = "DiffUSImage", "DiffUSReslice"
+_SLICE = (
+    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
+    '</property><property name="viewlabel" action="default">{label}</property>'
+    '<property name="viewcolor" action="default">{color}</property></view></item>'
+)
+DESCRIPTION = (
+    '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
+    + _SLICE.format(tag=IMAGE_VIEW, label="US", color="#E6B422")
+    + _SLICE.format(tag=RESLICE_VIEW, label="MR", color="#4A90D9")
+    + '</layout></item><item><layout type="horizontal" split="true">'
+    '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
+    "</view></item>" + _SLICE.format(tag="Red", label="R", color="#F34A33") + "</layout></item></layout>"
+)
+
+
+class ImageLayout:
+    """Switches the layout on and off and keeps its slice views in the plane of the image. Does nothing without views.
+
+    The image view shows the live image alone; the reslice view the volume with the image over it.
+    """
+
+    def __init__(self):
+        self._previous = None
+
+    @property
+    def isShown(self):
+        return self._previous is not None
+
+    def _manager(self):
+        return slicer.app.layoutManager()
+
+    def show(self):
+        """Switch to the layout; the one before is remembered."""
+        manager = self._manager()
+        if manager is None or self.isShown:
+            return
+        node = manager.layoutLogic().GetLayoutNode()
+        if not node.IsLayoutDescription(LAYOUT_ID):
+            node.AddLayoutDescription(LAYOUT_ID, DESCRIPTION)
+        self._previous = node.GetViewArrangement()
+        node.SetViewArrangement(LAYOUT_ID)
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        self._previousCrosshair = crosshair.GetCrosshairMode()
+        crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
+
+    def hide(self):
+        """Back to the user's layout, unless the user has chosen another one meanwhile."""
+        if not self.isShown:
+            return
+        node = self._manager().layoutLogic().GetLayoutNode()
+        if node.GetViewArrangement() == LAYOUT_ID:
+            node.SetViewArrangement(self._previous)
+        self._previous = None
+        crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if crosshair is not None:
+            crosshair.SetCrosshairMode(self._previousCrosshair)
+        self._setVisibleIn3D(False)
+
+    def _widgets(self):
+        manager = self._manager()
+        widgets = [manager.sliceWidget(name) for name in (IMAGE_VIEW, RESLICE_VIEW)] if manager else []
+        return [widget for widget in widgets if widget is not None]
+
+    def _setVisibleIn3D(self, isVisible):
+        for widget in self._widgets()[:1]:
+            widget.mrmlSliceNode().SetSliceVisible(isVisible)
+
+    def setVolumes(self, imageNode, volumeNode, overlay):
+        """Say what the views show; overlay is the opacity of the image over the volume."""
+        if not self.isShown:
+            return
+        imageID = imageNode.GetID() if imageNode is not None else None
+        isVolume = volumeNode is not None and volumeNode.IsA("vtkMRMLScalarVolumeNode")
+        volumeID = volumeNode.GetID() if isVolume else None
+        for widget, background, foreground in zip(self._widgets(), (imageID, volumeID), (None, imageID), strict=False):
+            composite = widget.mrmlSliceCompositeNode()
+            composite.SetBackgroundVolumeID(background)
+            composite.SetForegroundVolumeID(foreground)
+            composite.SetForegroundOpacity(overlay)
+        self._setVisibleIn3D(imageNode is not None)
+
+    def viewsForHandles(self):
+        """IDs of the views in which handles may show: all but the live image."""
+        views = slicer.util.getNodesByClass("vtkMRMLSliceNode") + slicer.util.getNodesByClass("vtkMRMLViewNode")
+        return [view.GetID() for view in views if view.GetLayoutName() != IMAGE_VIEW]
+
+    def align(self, transducerToRas, extentMm):
+        """Follow the transducer."""
+        for widget in self._widgets() if self.isShown else ():
+            alignSlice(widget.mrmlSliceNode(), transducerToRas, extentMm)
+
+    def fit(self, extentMm):
+        """Zoom to the whole fan."""
+        for widget in self._widgets() if self.isShown else ():
+            fitSlice(widget.mrmlSliceNode(), extentMm)

@@ -1,0 +1,140 @@
+"""Everything that the scene file must bring back."""
+
+from enum import Enum
+from typing import Annotated, Union
+
+import slicer.parameterNodeWrapper as wrapper
+from slicer import (
+    vtkMRMLLinearTransformNode,
+    vtkMRMLMarkupsLineNode,
+    vtkMRMLScalarVolumeNode,
+    vtkMRMLScriptedModuleNode,
+    vtkMRMLSegmentationNode,
+)
+from slicer.i18n import tr as _
+from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange
+
+
+class Modality(Enum):
+    """What the intensities of the volume mean; values are DiffUSLib's names."""
+
+    AUTO = "auto"
+    CT = "ct"
+    T1 = "t1"
+    T1_CONTRAST = "t1c"
+    T2 = "t2"
+    LABELS = "labels"
+
+    def label(self):
+        return {
+            "auto": _("Automatic"),
+            "ct": _("CT"),
+            "t1": _("MRI, T1"),
+            "t1c": _("MRI, T1 with contrast"),
+            "t2": _("MRI, T2"),
+            "labels": _("Labels (segmentation)"),
+        }[self.value]
+
+
+class ProbeKind(Enum):
+    """Shape of the fan; values are DiffUSLib's names."""
+
+    CURVILINEAR = "curvilinear"
+    SECTOR = "sector"
+    LINEAR = "linear"
+
+    def label(self):
+        return {"curvilinear": _("Curvilinear"), "sector": _("Sector (phased)"), "linear": _("Linear")}[self.value]
+
+
+class Look(Enum):
+    """Named sets of image stages; values are DiffUSLib's names."""
+
+    CLINICAL = "clinical"
+    PAPER = "paper"
+
+    def label(self):
+        return {"clinical": _("Clinical scanner"), "paper": _("As in the DiffUS paper")}[self.value]
+
+
+class Propagation(Enum):
+    """Models of the traveling wave; values are DiffUSLib's names."""
+
+    SINGLE_SCATTER = "single_scatter"
+    STEADY_STATE = "steady_state"
+    REVERBERATION = "reverberation"
+
+    def label(self):
+        return {
+            "single_scatter": _("Single echoes"),
+            "steady_state": _("Steady state (paper)"),
+            "reverberation": _("Reverberation"),
+        }[self.value]
+
+
+class Detail(Enum):
+    """Samples along a scan line."""
+
+    STANDARD = 200
+    FINE = 400
+
+    def label(self):
+        return {200: _("Standard"), 400: _("Fine (slower)")}[self.value]
+
+
+@wrapper.parameterPack
+class ProbeGeometry:
+    """The fan: lengths in mm, angle in degrees, frequency in MHz."""
+
+    kind: ProbeKind = ProbeKind.CURVILINEAR
+    fieldOfView: Annotated[float, WithinRange(5.0, 170.0), Decimals(0), SingleStep(1.0)] = 69.0
+    radius: Annotated[float, WithinRange(1.0, 120.0), Decimals(1), SingleStep(0.5)] = 24.0
+    width: Annotated[float, WithinRange(5.0, 120.0), Decimals(1), SingleStep(0.5)] = 40.0
+    depth: Annotated[float, WithinRange(10.0, 300.0), Decimals(0), SingleStep(1.0)] = 80.0
+    frequency: Annotated[float, WithinRange(0.5, 20.0), Decimals(1), SingleStep(0.1)] = 6.5
+    lines: Annotated[int, WithinRange(16, 512)] = 256
+
+
+@wrapper.parameterNodeWrapper
+class DiffUSParameterNode:
+    """
+    volume - the patient: MRI, CT, label map or segmentation.
+    modality - what its intensities mean.
+    transducer - the transform TransducerToRas of the active transducer.
+    preset - name of the probe preset that the geometry came from.
+    probe - the fan of the active transducer.
+    line - entry and target points for placement.
+    roll - turn about the central scan line in placement by the line, in degrees.
+    trackedTransform - the transform that the transducer follows.
+    showHandles - interaction handles in the views.
+    live - the image follows the transducer.
+    look, gain (dB), dynamicRange (dB), timeGain (dB/cm/MHz), speckle, propagation, beamPlanes, detail - the image.
+    overlay - opacity of the image over the volume, 0 to 1.
+    imageLayout - the layout with live image, reslice and 3D view is shown while the module is open.
+    """
+
+    volume: Union[vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, None]  # noqa: UP007 - as documented for selectors
+    modality: Modality = Modality.AUTO
+    transducer: vtkMRMLLinearTransformNode
+    preset: str = "craniotomy_curvilinear"
+    probe: ProbeGeometry
+    line: vtkMRMLMarkupsLineNode
+    roll: Annotated[float, WithinRange(-180.0, 180.0), Decimals(0), SingleStep(1.0)] = 0.0
+    trackedTransform: vtkMRMLLinearTransformNode
+    showHandles: bool = True
+    live: bool = True
+    look: Look = Look.CLINICAL
+    gain: Annotated[float, WithinRange(-40.0, 40.0), Decimals(0), SingleStep(1.0)] = 0.0
+    dynamicRange: Annotated[float, WithinRange(20.0, 100.0), Decimals(0), SingleStep(1.0)] = 60.0
+    timeGain: Annotated[float, WithinRange(0.0, 2.0), Decimals(2), SingleStep(0.05)] = 0.7
+    speckle: bool = True
+    propagation: Propagation = Propagation.SINGLE_SCATTER
+    beamPlanes: Annotated[int, WithinRange(1, 5)] = 1
+    detail: Detail = Detail.STANDARD
+    overlay: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.6
+    imageLayout: bool = False
+
+
+def parameterNodeOf(node: vtkMRMLScriptedModuleNode) -> DiffUSParameterNode:
+    """The typed view of a scripted module node."""
+    return DiffUSParameterNode(node)

@@ -1,0 +1,122 @@
+"""The patient: the chosen volume, its acoustic maps, and what they were made from."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.util import VTKObservationMixin
+
+from .background import BackgroundTask
+from .messages import explain
+from .signal import Signal
+from .volume_source import computeMaps, copyVolume, movedMaps, placeOf
+
+
+class Patient(VTKObservationMixin):
+    """Follows one volume node: computes its acoustic maps in the background, moves them when the node is moved.
+
+    Attributes:
+        changed: signal without arguments: maps, notes, error or activity are new.
+        maps: DiffUSLib's AcousticMaps, or None.
+        notes: sentences on what was decided.
+        error: a sentence, or "".
+        isBusy: True while maps are computed.
+    """
+
+    def __init__(self):
+        VTKObservationMixin.__init__(self)
+        self.changed = Signal()
+        self.maps, self.notes, self.error = None, (), ""
+        self._node = self._modality = self._task = self._place = None
+        self._isOutdated = False
+
+    @property
+    def isBusy(self):
+        return self._task is not None
+
+    @property
+    def node(self):
+        return self._node
+
+    def setNode(self, node, modality):
+        """Choose the volume and what its intensities mean (DiffUSLib's name). Computes nothing yet."""
+        if node is self._node and modality == self._modality:
+            return
+        self.cancel()
+        self.removeObservers()
+        self._node, self._modality = node, modality
+        self._forget()
+        if node is not None:
+            self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onMoved)
+            if node.IsA("vtkMRMLSegmentationNode"):
+                self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onVoxelsChanged)
+            else:
+                self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._onVoxelsChanged)
+                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onNodeModified)
+        self.changed.emit()
+
+    def _forget(self):
+        self.maps, self.notes, self.error = None, (), ""
+        self._isOutdated = True
+
+    def prepare(self):
+        """Compute the maps if they are not there; the result comes with `changed`."""
+        if self._node is None or self.isBusy or not self._isOutdated:
+            return
+        self._isOutdated = False
+        try:
+            copy, self._place = copyVolume(self._node), placeOf(self._node)
+        except Exception as error:
+            self._onError(error)
+            return
+        modality = self._modality
+        self._task = BackgroundTask(lambda: computeMaps(copy, modality), self._onMaps, self._onError)
+        self.changed.emit()
+
+    def cancel(self):
+        """Stop waiting for maps that are being computed."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+            self._isOutdated = True
+            self.changed.emit()
+
+    def close(self):
+        """Let go of the node."""
+        self.setNode(None, self._modality)
+
+    def _onMaps(self, maps):
+        self._task = None
+        self.maps, self.notes, self.error = maps, maps.notes, ""
+        self._onMoved()
+
+    def _onError(self, error):
+        self._task = None
+        self.maps, self.notes, self.error = None, (), explain(error)
+        self.changed.emit()
+
+    def _onVoxelsChanged(self, caller=None, event=None):
+        self.cancel()
+        self._forget()
+        self.changed.emit()
+
+    def _onNodeModified(self, caller=None, event=None):
+        """Spacing, origin and directions have no event of their own; a new name or display changes no place."""
+        if self.maps is not None and self._node.GetImageData() is None:
+            self._onVoxelsChanged()
+        elif self.maps is not None and not np.array_equal(placeOf(self._node), self._place):
+            self._onMoved()
+
+    def _onMoved(self, caller=None, event=None):
+        """Maps go where their volume goes."""
+        if self.maps is None:
+            return
+        try:
+            place = placeOf(self._node)
+        except Exception as error:
+            self._forget()
+            self._onError(error)
+            return
+        ijkToRas = place @ np.linalg.inv(self._place) @ self.maps.ijk_to_ras.numpy()
+        self._place = place
+        self.maps = movedMaps(self.maps, ijkToRas)
+        self.changed.emit()

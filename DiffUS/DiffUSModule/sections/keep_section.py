@@ -1,0 +1,73 @@
+"""Snapshots, recorded sweeps, and files."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from .. import keep
+from ..sweep_recorder import SweepRecorder
+from .section import Section, setIfDifferent
+
+
+class KeepSection(Section):
+    """What stays when the transducer has moved on."""
+
+    def __init__(self, ui, session):
+        super().__init__(ui, session)
+        self.recorder = SweepRecorder()
+        session.imageShown.connect(self.onImageShown)
+        ui.snapshotButton.connect("clicked()", lambda: self.attempt(self.onSnapshot))
+        ui.exportImageButton.connect("clicked()", lambda: self.attempt(self.onExportImage))
+        ui.recordButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onRecord, isOn))
+        ui.exportSweepButton.connect("clicked()", lambda: self.attempt(self.onExportSweep))
+
+    def update(self):
+        ui, transducer = self.ui, self.session.transducer
+        hasImage = transducer is not None and transducer.existingImage() is not None
+        for widget in (ui.snapshotButton, ui.exportImageButton, ui.recordButton):
+            setIfDifferent(widget, "enabled", hasImage)
+        if not hasImage and self.recorder.isRecording:
+            ui.recordButton.checked = False
+        setIfDifferent(ui.exportSweepButton, "enabled", self.recorder.frameCount > 0 and not self.recorder.isRecording)
+        setIfDifferent(ui.recordButton, "text", _("Stop") if self.recorder.isRecording else _("Record"))
+
+    def _note(self, text):
+        self.ui.keepNote.text = text
+
+    def onImageShown(self, pixels, pose):
+        if self.recorder.isRecording:
+            self.recorder.add(pixels, pose)
+            self._note(_("Recording: {count} images").format(count=self.recorder.frameCount))
+
+    def onSnapshot(self):
+        node = keep.snapshot(self.session.transducer)
+        self._note(_("Snapshot: {name}").format(name=node.GetName()))
+
+    def onRecord(self, isOn):
+        if isOn:
+            self.recorder.start(self.session.transducer)
+        else:
+            browser = self.recorder.stop()
+            if browser is not None:
+                text = _("{name}: {count} images")
+                self._note(text.format(name=browser.GetName(), count=self.recorder.frameCount))
+        self.update()
+
+    def close(self):
+        if self.ui.recordButton.checked:
+            self.ui.recordButton.checked = False
+
+    def _askPath(self, title, filters):
+        return qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, "", filters)
+
+    def onExportImage(self):
+        path = self._askPath(_("Export image"), _("Images (*.png *.nrrd *.nii.gz *.nii *.mha)"))
+        if path:
+            keep.exportImage(self.session.transducer, path)
+            self._note(_("Written: {path}").format(path=path))
+
+    def onExportSweep(self):
+        path = self._askPath(_("Export sweep"), _("Tracked ultrasound (*.igs.mha);;Animation (*.gif)"))
+        if path:
+            keep.exportSweep(self.recorder, path)
+            self._note(_("Written: {path}").format(path=path))

@@ -1,0 +1,38 @@
+"""What all sections share."""
+
+from ..messages import explain
+
+
+class Section:
+    """One part of the panel.
+
+    Args:
+        ui: the widgets of the .ui file by name.
+        session: see session.Session.
+    """
+
+    def __init__(self, ui, session):
+        self.ui, self.session = ui, session
+
+    def update(self):
+        """Show the session's state."""
+
+    def open(self):
+        """The module is entered."""
+
+    def close(self):
+        """The module is left."""
+
+    def attempt(self, action, *arguments):
+        """Do what the user asked for; a mistake becomes a sentence in the panel."""
+        self.session.say("")
+        try:
+            action(*arguments)
+        except Exception as error:
+            self.session.say(explain(error))
+
+
+def setIfDifferent(widget, name, value):
+    """Set a Qt property; the widget is left alone if it has the value."""
+    if getattr(widget, name) != value:
+        setattr(widget, name, value)

@@ -1,0 +1,94 @@
+"""Choice, placement and shape of the transducer."""
+
+from .. import placement
+from ..parameter_node import ProbeKind
+from ..probe_settings import presetNames
+from ..transducer import ROLE_ATTRIBUTE
+from .section import Section, setIfDifferent
+
+
+class TransducerSection(Section):
+    """Which transducer, which preset, and where."""
+
+    def __init__(self, ui, session):
+        super().__init__(ui, session)
+        self._presets = [name for name, _text in presetNames()]
+        ui.presetCombo.addItems([text for _name, text in presetNames()])
+        ui.transducerSelector.addAttribute("vtkMRMLLinearTransformNode", ROLE_ATTRIBUTE, "Transducer")
+        ui.presetCombo.connect("activated(int)", self.onPreset)
+        ui.addButton.connect("clicked()", lambda: session.withMaps(session.addTransducer))
+        ui.lineButton.connect("clicked()", lambda: self.attempt(self.onLine))
+        ui.sliceButton.connect("clicked()", lambda: self.attempt(self.onSlice))
+        ui.skinButton.connect("clicked()", lambda: self.onSnap(False))
+        ui.brainButton.connect("clicked()", lambda: self.onSnap(True))
+        ui.undoButton.connect("clicked()", lambda: self.attempt(session.undo))
+        self._line = None
+
+    def update(self):
+        ui, parameters = self.ui, self.session.parameters
+        if parameters is None:
+            return
+        hasVolume, hasTransducer = parameters.volume is not None, self.session.transducer is not None
+        for button in (ui.addButton, ui.lineButton, ui.sliceButton):
+            setIfDifferent(button, "enabled", hasVolume)
+        for button in (ui.skinButton, ui.brainButton):
+            setIfDifferent(button, "enabled", hasVolume and hasTransducer)
+        setIfDifferent(ui.undoButton, "enabled", self.session.history.canUndo)
+        if parameters.preset in self._presets:
+            setIfDifferent(ui.presetCombo, "currentIndex", self._presets.index(parameters.preset))
+        kind = parameters.probe.kind
+        for names, isUsed in (
+            (("fieldOfViewSlider", "fieldOfViewLabel"), kind != ProbeKind.LINEAR),
+            (("radiusSlider", "radiusLabel"), kind == ProbeKind.CURVILINEAR),
+            (("widthSlider", "widthLabel"), kind == ProbeKind.LINEAR),
+            (("rollSlider", "rollLabel"), parameters.line is not None),
+        ):
+            for name in names:
+                getattr(ui, name).setVisible(isUsed)
+        self._updateSliceNames()
+        self._followLine(parameters)
+
+    def _updateSliceNames(self):
+        combo, names = self.ui.sliceCombo, placement.sliceViewNames()
+        if names != [combo.itemText(index) for index in range(combo.count)]:
+            combo.clear()
+            combo.addItems(names)
+
+    def _followLine(self, parameters):
+        """A point of the line that moves, or another roll, places the transducer anew."""
+        session = self.session
+        if parameters.line is not self._line:
+            if self._line is not None:
+                session.removeObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
+            self._line = parameters.line
+            if self._line is not None:
+                session.addObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
+            self._roll = parameters.roll
+        elif self._line is not None and parameters.roll != self._roll:
+            self._roll = parameters.roll
+            self.onLineMoved()
+
+    def onLineMoved(self, caller=None, event=None):
+        if self._line.GetNumberOfDefinedControlPoints() == 2:
+            if self.session.transducer is None:
+                self.session.withMaps(lambda: placement.placeByLine(self.session))
+            else:
+                self.attempt(placement.placeByLine, self.session)
+
+    def close(self):
+        if self._line is not None:
+            self.session.removeObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
+            self._line = None
+
+    def onPreset(self, index):
+        self.attempt(self.session.choosePreset, self._presets[index])
+
+    def onLine(self):
+        placement.startLine(self.session)
+
+    def onSlice(self):
+        name = self.ui.sliceCombo.currentText
+        self.session.withMaps(lambda: placement.placeFromSlice(self.session, name))
+
+    def onSnap(self, beneathBone):
+        self.session.withMaps(lambda: placement.snapToSurface(self.session, beneathBone))

@@ -1,0 +1,28 @@
+"""Choice of the patient's volume."""
+
+from slicer.i18n import tr as _
+
+from .section import Section, setIfDifferent
+
+
+class VolumeSection(Section):
+    """Volume, modality, and why."""
+
+    def __init__(self, ui, session):
+        super().__init__(ui, session)
+        ui.sampleButton.connect("clicked()", lambda: self.attempt(self.onSample))
+
+    def update(self):
+        patient = self.session.patient
+        if patient.node is None:
+            text = _("Load an MRI or CT, or take the sample head.")
+        else:
+            text = patient.notes[0] if patient.notes else ""
+        self.ui.modalityNote.toolTip = "\n".join(patient.notes)
+        setIfDifferent(self.ui.modalityNote, "text", text)
+        self.ui.modalityNote.setVisible(bool(text))
+
+    def onSample(self):
+        from ..sample_data import loadSampleHead
+
+        self.session.parameters.volume = loadSampleHead("t1")

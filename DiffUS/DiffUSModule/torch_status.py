@@ -1,0 +1,67 @@
+"""Is PyTorch here, which one, and how does it come here."""
+
+import functools
+import importlib.metadata
+import importlib.util
+import sys
+
+import slicer
+from slicer.i18n import tr as _
+
+TORCH_REQUIREMENT = ">=2.4"
+
+
+def isTorchInstalled():
+    """True if `import torch` will work; does not import it."""
+    return "torch" in sys.modules or importlib.util.find_spec("torch") is not None
+
+
+@functools.cache
+def torchVersion():
+    """The version as text; does not import torch."""
+    return importlib.metadata.version("torch")
+
+
+def describeDevice():
+    """What computes, and why, as a sentence; imports torch."""
+    from DiffUSLib import choose_device
+
+    return choose_device("auto")[1]
+
+
+def installTorch():
+    """Install PyTorch after the user agreed: by the PyTorch extension if it is there, else by pip.
+
+    Returns:
+        True if torch can be imported now; False if the user declined.
+
+    Raises:
+        RuntimeError: with a plain sentence, if the installation failed.
+    """
+    try:
+        import PyTorchUtils
+    except ImportError:
+        agreed = slicer.util.confirmOkCancelDisplay(
+            _("DiffUS needs PyTorch (about 200 MB to 3 GB). Download and install it now?"), _("Install PyTorch")
+        )
+        if not agreed:
+            return False
+        try:
+            slicer.util.pip_install(f"torch{TORCH_REQUIREMENT}")
+        except Exception as error:
+            raise RuntimeError(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
+    else:
+        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
+            askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
+        )
+        if torch is None:
+            return False
+    importlib.invalidate_caches()
+    return isTorchInstalled()
+
+
+def releaseDeviceMemory():
+    """Give cached GPU memory back to other programs."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

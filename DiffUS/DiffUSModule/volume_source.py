@@ -1,0 +1,171 @@
+"""From a node of the scene to a volume of DiffUSLib."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from DiffUSLib.errors import DiffUSError
+
+MAXIMUM_VOXELS = 2**25
+"""Larger volumes are thinned out: 32 million voxels, as 320 x 320 x 320, take 0.4 GB as acoustic maps."""
+
+
+def _refuseBent(node):
+    if not node.GetParentTransformNode().IsTransformToWorldLinear():
+        text = _("{name} is under a transform that bends space; harden the transform on a copy and choose the copy.")
+        raise DiffUSError(text.format(name=node.GetName()))
+
+
+def ijkToRasOf(volumeNode):
+    """(4, 4) array: voxel indices to world RAS in mm, parent transforms included.
+
+    Raises:
+        DiffUSError: if a parent transform bends space.
+    """
+    matrix = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(matrix)
+    ijkToParent = slicer.util.arrayFromVTKMatrix(matrix)
+    parent = volumeNode.GetParentTransformNode()
+    if parent is None:
+        return ijkToParent
+    _refuseBent(volumeNode)
+    parent.GetMatrixTransformToWorld(matrix)
+    return slicer.util.arrayFromVTKMatrix(matrix) @ ijkToParent
+
+
+def placeOf(node):
+    """(4, 4) array that changes as the node moves: voxels to world, or segmentation to world.
+
+    Raises:
+        DiffUSError: if a parent transform bends space.
+    """
+    if node.IsA("vtkMRMLVolumeNode"):
+        return ijkToRasOf(node)
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return np.eye(4)
+    _refuseBent(node)
+    return slicer.util.arrayFromTransformMatrix(parent, toWorld=True)
+
+
+class VolumeCopy:
+    """Voxels and place of a volume node, apart from the scene, for use in a thread.
+
+    Attributes:
+        voxels: (K, J, I) array of its own.
+        ijkToRas: (4, 4) array.
+        name: of the node.
+        labels: tissue-like segment names by label value, for a segmentation; else None.
+        note: what was done to a huge volume, as a sentence; else "".
+    """
+
+    def __init__(self, voxels, ijkToRas, name, labels=None):
+        self.name, self.labels, self.note = name, labels, ""
+        step = 1
+        while voxels[::step, ::step, ::step].size > MAXIMUM_VOXELS:
+            step += 1
+        self.voxels = np.array(voxels[::step, ::step, ::step])
+        self.ijkToRas = ijkToRas.copy()
+        self.ijkToRas[:3, :3] *= step
+        if step > 1:
+            self.note = _("{name} is large: every {step}th voxel along each axis is used.").format(
+                name=name, step=step
+            )
+
+    def toLibrary(self):
+        """DiffUSLib's Volume."""
+        import torch
+
+        from DiffUSLib import Volume
+
+        voxels = self.voxels
+        if voxels.dtype.kind == "u" and voxels.dtype != np.uint8:  # torch computes with few unsigned types
+            voxels = voxels.astype(np.int64)
+        return Volume(torch.from_numpy(voxels), torch.from_numpy(self.ijkToRas), self.name)
+
+
+def copyVolume(node):
+    """Copy a scalar volume, a label map or a segmentation out of the scene.
+
+    Raises:
+        DiffUSError: if the node has no voxels, several values per voxel, or a parent transform that bends space.
+    """
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return _copySegmentation(node)
+    image = node.GetImageData()
+    if image is None or image.GetNumberOfPoints() == 0:
+        raise DiffUSError(
+            _("{name} has no voxels; load it again or choose another volume.").format(name=node.GetName())
+        )
+    if image.GetNumberOfScalarComponents() != 1:
+        raise DiffUSError(
+            _("{name} has several values per voxel; choose a volume with one.").format(name=node.GetName())
+        )
+    return VolumeCopy(slicer.util.arrayFromVolume(node), ijkToRasOf(node), node.GetName())
+
+
+def _copySegmentation(node):
+    """Rasterize all segments, later ones on top, in a label map that leaves the scene again."""
+    segmentIDs = vtk.vtkStringArray()
+    node.GetSegmentation().GetSegmentIDs(segmentIDs)
+    if segmentIDs.GetNumberOfValues() == 0:
+        raise DiffUSError(_("{name} has no segments; draw some or choose a volume.").format(name=node.GetName()))
+    labelmap = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
+    labelmap.SetHideFromEditors(True)
+    try:
+        logic = slicer.modules.segmentations.logic()
+        if not logic.ExportAllSegmentsToLabelmapNode(node, labelmap, slicer.vtkSegmentation.EXTENT_UNION_OF_SEGMENTS):
+            raise DiffUSError(_("{name} cannot be turned into labels.").format(name=node.GetName()))
+        names = {}
+        for index in range(segmentIDs.GetNumberOfValues()):
+            segment = node.GetSegmentation().GetSegment(segmentIDs.GetValue(index))
+            names[index + 1] = segment.GetName()
+        return VolumeCopy(slicer.util.arrayFromVolume(labelmap), ijkToRasOf(labelmap), node.GetName(), names)
+    finally:
+        slicer.mrmlScene.RemoveNode(labelmap)
+
+
+def computeMaps(copy, modality):
+    """DiffUSLib's AcousticMaps of a VolumeCopy; touches no node.
+
+    Raises:
+        DiffUSError: if the volume cannot be used with this modality.
+    """
+    from dataclasses import replace
+
+    from DiffUSLib import acoustic_maps
+
+    if copy.labels is None:
+        maps = acoustic_maps(copy.toLibrary(), modality)
+        notes = ()
+    else:
+        mapping, notes = _tissuesOf(copy.labels)
+        maps = acoustic_maps(copy.toLibrary(), "labels", mapping=mapping)
+    return replace(maps, notes=(*((copy.note,) if copy.note else ()), *notes, *maps.notes))
+
+
+def _tissuesOf(labels):
+    """(label -> tissue name, notes): segments are tissues by their names, and soft tissue if the name says nothing."""
+    from DiffUSLib.acoustics import tissue
+
+    mapping, unknown = {}, []
+    for label, name in labels.items():
+        try:
+            tissue(name.strip().lower())
+            mapping[label] = name.strip().lower()
+        except DiffUSError:
+            mapping[label] = "soft tissue"
+            unknown.append(name)
+    if not unknown:
+        return mapping, ()
+    return mapping, (_("Taken for soft tissue: {names}.").format(names=", ".join(unknown)),)
+
+
+def movedMaps(maps, ijkToRas):
+    """The same maps at another place."""
+    from dataclasses import replace
+
+    import torch
+
+    return replace(maps, ijk_to_ras=torch.from_numpy(np.ascontiguousarray(ijkToRas)))

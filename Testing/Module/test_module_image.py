@@ -1,0 +1,164 @@
+"""The live image shows what is under the probe, where it is."""
+
+import numpy as np
+import pytest
+
+from Testing.Module.conftest import SPHERE_RADIUS_MM, SPHERE_RAS_MM, add_ct, image_of, place, wait_for_image
+
+
+def ras_of_pixel(image_node, column, row):
+    """World position of a pixel, by the MRML node alone."""
+    import slicer
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    image_node.GetIJKToRASMatrix(matrix)
+    to_world = slicer.util.arrayFromTransformMatrix(image_node.GetParentTransformNode(), toWorld=True)
+    return (to_world @ slicer.util.arrayFromVTKMatrix(matrix) @ [column, row, 0, 1])[:3]
+
+
+def first_bright_depth_mm(widget):
+    """Depth below the face of the strongest echo on the central scan line, away from the near field."""
+    session = widget.session
+    pixels = image_of(widget).astype(float)
+    node = session.transducer.image
+    middle = pixels.shape[1] // 2
+    center = pixels[:, middle - 3 : middle + 4].mean(axis=1)
+    pose = session.transducer.pose()
+    depth = np.array([(np.linalg.inv(pose) @ [*ras_of_pixel(node, middle, row), 1])[1] for row in range(len(center))])
+    center[depth < 10] = 0
+    return depth[center.argmax()]
+
+
+def test_bone_sphere_shows_at_its_depth_and_casts_a_shadow(placed):
+    expected = 40.0 - SPHERE_RADIUS_MM
+    assert first_bright_depth_mm(placed) == pytest.approx(expected, abs=2.0)  # voxels of 2 mm
+    pixels = image_of(placed).astype(float)
+    height, middle = pixels.shape[0], pixels.shape[1] // 2
+    below, beside = pixels[int(0.8 * height), middle], pixels[int(0.8 * height), int(0.25 * pixels.shape[1])]
+    assert below < 0.5 * beside
+
+
+def test_image_follows_the_transducer(host, placed):
+    import slicer
+
+    transform = placed.session.transducer.transform
+    matrix = slicer.util.arrayFromTransformMatrix(transform)
+    matrix[2, 3] += 10
+    wait_for_image(host, placed, lambda: slicer.util.updateTransformMatrixFromArray(transform, matrix))
+    assert first_bright_depth_mm(placed) == pytest.approx(50.0 - SPHERE_RADIUS_MM, abs=2.0)
+
+
+def test_image_is_right_under_a_parent_transform(host, placed):
+    """A parent that moves patient and transducer together changes nothing; one that moves the patient alone does."""
+    import slicer
+
+    before = image_of(placed).copy()
+    parent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    matrix = np.array([[0, -1, 0, 30], [1, 0, 0, -20], [0, 0, 1, 12], [0, 0, 0, 1.0]])
+    slicer.util.updateTransformMatrixFromArray(parent, matrix)
+    volume = placed.logic.getParameterNode().volume
+
+    def move_both():
+        volume.SetAndObserveTransformNodeID(parent.GetID())
+        placed.session.transducer.transform.SetAndObserveTransformNodeID(parent.GetID())
+
+    wait_for_image(host, placed, move_both)
+    host.process_events(0.1)
+    difference = np.abs(image_of(placed).astype(float) - before)[before > 0]
+    assert first_bright_depth_mm(placed) == pytest.approx(40.0 - SPHERE_RADIUS_MM, abs=2.0)
+    assert difference.mean() < 40  # speckle stays with the world, not with the patient
+    shifted = matrix.copy()
+    shifted[2, 3] -= 8
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Patient alone")
+    slicer.util.updateTransformMatrixFromArray(other, shifted)
+    wait_for_image(host, placed, lambda: volume.SetAndObserveTransformNodeID(other.GetID()))
+    assert first_bright_depth_mm(placed) == pytest.approx(48.0 - SPHERE_RADIUS_MM, abs=2.0)
+
+
+def test_oblique_anisotropic_volume(host, widget):
+    """The sphere is found where it is in RAS, whatever the grid."""
+    angle = np.radians(25)
+    rotation = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    ijk_to_ras = np.eye(4)
+    ijk_to_ras[:3, :3] = rotation @ np.diag([1.5, -2.0, 3.0])
+    shape = (40, 60, 80)
+    center = np.array([40, 30, 20])
+    ijk_to_ras[:3, 3] = np.array(SPHERE_RAS_MM) - ijk_to_ras[:3, :3] @ center
+    widget.logic.getParameterNode().volume = add_ct(ijk_to_ras=ijk_to_ras, shape=shape)
+    x, y, z = SPHERE_RAS_MM
+    wait_for_image(host, widget, lambda: place(widget, (x + 40, y, z), (x, y, z)))
+    assert first_bright_depth_mm(widget) == pytest.approx(40.0 - SPHERE_RADIUS_MM, abs=2.5)
+
+
+def test_image_plane_is_upright_and_fits_in_its_view(host, placed):
+    """In the live image view the face is above the deepest echo, and the whole fan is in the view."""
+    host.process_events(0.1)
+    view = host.view("DiffUSImage")
+    pose = placed.session.transducer.pose()
+    left, right, top, bottom = placed.session.probe.extent_mm()
+    width, height = view.window.GetSize()
+    for x, y in ((left, top), (right, top), (left, bottom), (right, bottom)):
+        column, row = view.rasToDisplay((pose @ [x, y, 0, 1])[:3])
+        assert 0 <= column <= width
+        assert 0 <= row <= height
+    face, deep = (view.rasToDisplay((pose @ [0, y, 0, 1])[:3]) for y in (0, bottom))
+    marked = view.rasToDisplay((pose @ [10, 0, 0, 1])[:3])
+    assert face[1] > deep[1]
+    assert marked[0] > face[0]
+
+
+def test_view_pixels_show_the_image(host, placed):
+    """What the slice view draws at a pixel of the fan is the gray of the image there."""
+    host.process_events(0.1)
+    pixels, view = host.pixels("DiffUSImage"), host.view("DiffUSImage")
+    image, node = image_of(placed), placed.session.transducer.image
+    shown, expected = [], []
+    for column, row in ((256, 200), (256, 220), (200, 300), (300, 300), (256, 400)):
+        x, y = view.rasToDisplay(ras_of_pixel(node, column, row))
+        y = pixels.shape[0] - 1 - y
+        shown.append(pixels[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3, 0].mean())
+        expected.append(image[row - 3 : row + 4, column - 3 : column + 4].mean())
+    assert np.allclose(shown, expected, atol=12)
+
+
+def test_gain_brightens_and_paper_look_differs(host, placed):
+    mean = image_of(placed).mean()
+    wait_for_image(host, placed, lambda: setattr(placed.ui.gainSlider, "value", 12))
+    assert image_of(placed).mean() > mean + 5
+    bright = image_of(placed).copy()
+    wait_for_image(host, placed, lambda: setattr(placed.ui.lookCombo, "currentIndex", 1))
+    assert not np.array_equal(image_of(placed), bright)
+    assert not placed.ui.gainSlider.enabled
+
+
+def test_frozen_image_stays(host, placed):
+    import slicer
+
+    placed.ui.liveButton.click()
+    before = image_of(placed).copy()
+    transform = placed.session.transducer.transform
+    matrix = slicer.util.arrayFromTransformMatrix(transform)
+    matrix[0, 3] += 15
+    slicer.util.updateTransformMatrixFromArray(transform, matrix)
+    host.process_events(0.2)
+    assert np.array_equal(image_of(placed), before)
+    wait_for_image(host, placed, placed.ui.liveButton.click)
+    assert not np.array_equal(image_of(placed), before)
+
+
+def test_newest_pose_wins(host, placed):
+    """A hundred poses in one turn of the event loop make one image, of the last pose."""
+    import slicer
+
+    from Testing.Module.conftest import Images
+
+    images = Images(placed)
+    transform = placed.session.transducer.transform
+    matrix = slicer.util.arrayFromTransformMatrix(transform)
+    for _ in range(100):
+        matrix[2, 3] += 0.1
+        slicer.util.updateTransformMatrixFromArray(transform, matrix)
+    host.process_events(0.3)
+    assert images.count == 1
+    assert first_bright_depth_mm(placed) == pytest.approx(50.0 - SPHERE_RADIUS_MM, abs=2.0)
