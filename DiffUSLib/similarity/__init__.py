@@ -16,10 +16,18 @@ from DiffUSLib.similarity.lncc import lncc
 from DiffUSLib.similarity.mind import mind_ssc
 from DiffUSLib.similarity.mutual_information import mutual_information
 from DiffUSLib.similarity.ngf import ngf
+from DiffUSLib.similarity.regression import regression
 
-_MEASURES = {"lc2": lc2, "lncc": lncc, "mind_ssc": mind_ssc, "mutual_information": mutual_information, "ngf": ngf}
+_MEASURES = {
+    "lc2": lc2,
+    "lncc": lncc,
+    "mind_ssc": mind_ssc,
+    "mutual_information": mutual_information,
+    "ngf": ngf,
+    "regression": regression,
+}
 
-__all__ = ["lc2", "lncc", "mind_ssc", "mutual_information", "ngf", "similarity", "similarity_names"]
+__all__ = ["lc2", "lncc", "mind_ssc", "mutual_information", "ngf", "regression", "similarity", "similarity_names"]
 
 
 def similarity_names() -> list[str]:

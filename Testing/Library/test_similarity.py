@@ -6,7 +6,7 @@ import torch
 from scipy import interpolate, ndimage
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.similarity import lc2, lncc, mind_ssc, mutual_information, ngf, similarity, similarity_names
+from DiffUSLib.similarity import lc2, lncc, mind_ssc, mutual_information, ngf, regression, similarity, similarity_names
 from DiffUSLib.similarity.lc2 import gradient_magnitude
 from DiffUSLib.similarity.mind import descriptor
 
@@ -82,6 +82,25 @@ def test_lc2_of_a_linear_combination_is_one_whatever_its_signs():
     for a, b in ((1.0, 0.0), (-2.0, 3.0), (0.5, -1.0)):
         value = lc2(tensor(image), tensor(a * image + b * gradient + 7), torch.ones(40, 44))
         assert value.item() > 0.95
+
+
+def test_regression_equals_the_r_squared_of_one_least_squares_fit():
+    """Two slices that share their weights against numpy's solution on windows subtracted pixel by pixel."""
+    images = textures(count=6, seed=14)
+    fixed = [images[4] + 0.8 * images[0] - images[1], images[5] + 0.8 * images[2] - images[3]]
+    mask = fan_mask()
+
+    def without_window(image):
+        return np.array([image[place] - image[area][mask[area]].mean() for place, area in windows(mask, 4)])
+
+    design = np.stack([without_window(image) for image in images[:4]]).reshape(2, 2, -1).transpose(1, 0, 2)
+    design, target = design.reshape(2, -1).T, np.concatenate([without_window(image) for image in fixed])
+    residual = target - design @ np.linalg.lstsq(design, target, rcond=None)[0]
+    expected = -0.5 * np.log((residual**2).sum() / (target**2).sum())
+    moving = tensor(*images[:4]).reshape(2, 2, 40, 44)
+    value = regression(moving, tensor(*fixed), torch.from_numpy(mask), window=(9, 9), joint=2)
+    assert value.shape == (1,)
+    assert value.item() == pytest.approx(expected, rel=5e-3)
 
 
 def test_gradient_magnitude_equals_numpy():
@@ -167,6 +186,15 @@ def test_slow_time_gain_hardly_matters(name):
     mask, measure = torch.from_numpy(fan_mask()), similarity(name)
     plain = measure(tensor(clean), tensor(fixed), mask).item()
     assert measure(tensor(clean), tensor(fixed * gain), mask).item() == pytest.approx(plain, rel=0.06)
+
+
+def test_time_gain_in_decibels_hardly_matters_to_regression():
+    """On a log-compressed image TGC is an offset that grows with depth."""
+    clean, noise = textures(seed=10)
+    fixed, ramp = clean + 0.4 * noise, np.linspace(-3, 3, 40)[:, None]
+    mask = torch.from_numpy(fan_mask())
+    plain = regression(tensor(clean), tensor(fixed), mask, window=(9, 9)).item()
+    assert regression(tensor(clean), tensor(fixed + ramp), mask, window=(9, 9)).item() == pytest.approx(plain, rel=0.03)
 
 
 @pytest.mark.parametrize("name", ALL)
