@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 MIN_LINE_SPACING_MM = 0.05
 """Lines closer than this, near the point where they meet, tell nothing about the change across them."""
 
-MOST_EQUALIZED = 2.0
-"""Tissue equalization makes up for at most this many times the loss of soft tissue: bone and air keep shadows."""
-
 RING_DOWN_MM = 0.8
 RING_DOWN_AMPLITUDE = 4.0
 
@@ -215,9 +212,8 @@ class Renderer:
     def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:
         """Logarithm of the two-way amplitude factor of attenuation and TGC; (B, L, N)."""
         to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
-        local, tgc, share = _between(attenuation), self._tgc_db_cm_mhz, self.settings.tissue_equalization
-        compensated = (1 - share) * tgc + share * local.clamp(max=MOST_EQUALIZED * tgc)
-        per_step = (compensated - local if self.settings.attenuation else compensated) * (to_neper * self._step_mm)
+        lost = _between(attenuation) if self.settings.attenuation else torch.zeros_like(attenuation[..., 1:])
+        per_step = (self._tgc_db_cm_mhz - lost) * (to_neper * self._step_mm)
         return per_step.cumsum(-1) - per_step / 2
 
     def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:

@@ -26,8 +26,6 @@ class RenderSettings:
         attenuation: loss in tissue on the way there and back.
         tgc_db_cm_mhz: time-gain compensation: loss per cm and MHz, one way, that the scanner makes up for; 0 for none,
             None for that of the volume's soft tissue (its median).
-        tissue_equalization: share of the compensation that follows the tissue along each scan line instead of a fixed
-            loss per cm, as scanners' automatic tissue optimization does; 0 to 1. It never makes up for bone or air.
         point_spread: pulse and beam width.
         speckle: interference of scatterers fixed in the tissue; without it, the mean brightness they would have.
         near_field: ring-down echoes in the first millimeters.
@@ -48,11 +46,10 @@ class RenderSettings:
     width_px: int = 512
     height_px: int = 512
     backscatter: bool = True
-    interface_scatter_mm: float = 300.0
+    interface_scatter_mm: float = 500.0
     specular_mm: float = 100.0
     attenuation: bool = True
     tgc_db_cm_mhz: float | None = None
-    tissue_equalization: float = 0.7
     point_spread: bool = True
     speckle: bool = True
     near_field: bool = True
@@ -72,14 +69,12 @@ class RenderSettings:
                 )
         lowest = {
             "samples": 2, "width_px": 4, "height_px": 4, "elevation_planes": 1, "interface_scatter_mm": 0,
-            "specular_mm": 0, "tgc_db_cm_mhz": 0, "dynamic_range_db": 1, "gain_db": -200, "tissue_equalization": 0,
+            "specular_mm": 0, "tgc_db_cm_mhz": 0, "dynamic_range_db": 1, "gain_db": -200,
         }  # fmt: skip
         for name, low in lowest.items():
             value = getattr(self, name)
             if value is not None and (not math.isfinite(value) or value < low):
                 raise DiffUSError(f"{name} is {value}; it must be at least {low}.")
-        if self.tissue_equalization > 1:
-            raise DiffUSError(f"tissue_equalization is {self.tissue_equalization}; it must be at most 1.")
 
 
 LOOKS = {
@@ -93,7 +88,6 @@ LOOKS = {
         specular_mm=1.0,
         attenuation=False,
         tgc_db_cm_mhz=0.0,
-        tissue_equalization=0.0,
         point_spread=False,
         speckle=False,
         near_field=False,

@@ -2,9 +2,9 @@
 
     python Testing/compare_with_real_ultrasound.py FOLDER [-o PICTURES]
 
-FOLDER holds pairs NAME_ceT1.png and NAME_iUS.png: one patient, one plane, the same square pixels. Both were aligned by their
-scanners' coordinates alone, so brain shift remains and there is no true match. Prints the measures of the paper's Table 1
-inside the fan for each stage from MRI to B-mode, and puts the pictures side by side.
+FOLDER holds pairs NAME_ceT1.png and NAME_iUS.png: one patient, one plane, the same square pixels. Both were aligned
+by their scanners' coordinates alone, so brain shift remains and there is no true match. Prints the measures of the
+paper's Table 1 inside the fan for each stage from MRI to B-mode, and puts the pictures side by side.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, map_coordinates
 
-from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
 from DiffUSLib.fan_detection import FanGeometry, detect_fan
 from DiffUSLib.io import write_image
 from DiffUSLib.metrics import compare_images
@@ -28,6 +28,18 @@ from DiffUSLib.volume import Volume
 
 PIXEL_MM = 0.5
 FREQUENCY_MHZ = 6.0  # not told with the images; typical of such probes
+
+# Read off the two slices by hand. The lesion is almost as dark as fluid, which cannot be told from one slice alone.
+ANCHORS = tuple(
+    Anchor(name, gray, spread=1.0)
+    for name, gray in {
+        "cerebrospinal fluid": 17.0,
+        "tumor": 41.0,
+        "gray matter": 67.0,
+        "white matter": 82.0,
+        "choroid plexus": 140.0,
+    }.items()
+)
 
 
 def read_gray(path: Path) -> np.ndarray:
@@ -59,7 +71,7 @@ def render(maps: AcousticMaps, fan: FanGeometry, settings: RenderSettings) -> np
 
 def stages(mri: np.ndarray, fan: FanGeometry) -> dict[str, np.ndarray]:
     """What the paper's Table 1 compares, from the MRI to the B-mode image."""
-    maps = acoustic_maps(as_volume(mri), "t1c")
+    maps = acoustic_maps(as_volume(mri), "t1c", anchors=ANCHORS)
     return {
         "MRI": mri,
         "MRI gradient magnitude": gaussian_gradient_magnitude(mri, 0.5),
@@ -77,23 +89,23 @@ def scaled(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.clip((image - low) / max(high - low, 1e-12), 0, 1)
 
 
-def compare(name: str, folder: Path) -> tuple[dict[str, float], list[np.ndarray]]:
+def compare(name: str, folder: Path) -> list[np.ndarray]:
+    """Print the measures of one pair; returns the pictures of MRI, clinical look and ultrasound."""
     ultrasound, mri = read_gray(folder / f"{name}_iUS.png"), read_gray(folder / f"{name}_ceT1.png")
     fan = detect_fan(ultrasound)
-    print(f"\n{name}: fan of {2 * fan.half_angle_deg:.0f} degrees, {(fan.far_px - fan.near_px) * PIXEL_MM:.0f} mm deep")
+    print(
+        f"\n{name}: fan of {2 * fan.half_angle_deg:.0f} degrees, {(fan.far_px - fan.near_px) * PIXEL_MM:.0f} mm deep"
+    )
     print(f"{'':<26}{'NCC':>7}{'SSIM':>7}{'MSE':>8}{'MAE':>8}   NCC after phase correlation (shift in mm)")
-    scores = {}
-    for stage, image in stages(mri, fan).items():
+    images = stages(mri, fan)
+    for stage, image in images.items():
         image = scaled(image, fan.mask)
         plain = compare_images(ultrasound, image, fan.mask)
         moved = compare_images(ultrasound, image, fan.mask, align=True)
         shift = ", ".join(f"{PIXEL_MM * pixels:.1f}" for pixels in moved.shift_px)
-        print(
-            f"{stage:<26}{plain.ncc:>7.3f}{plain.ssim:>7.3f}{plain.mse:>8.4f}{plain.mae:>8.4f}   {moved.ncc:.3f} ({shift})"
-        )
-        scores[stage] = plain.ncc
-    rendered = render(acoustic_maps(as_volume(mri), "t1c"), fan, look("clinical"))
-    return scores, [picture * fan.mask for picture in (mri, rendered, ultrasound)]
+        measures = f"{plain.ncc:>7.3f}{plain.ssim:>7.3f}{plain.mse:>8.4f}{plain.mae:>8.4f}"
+        print(f"{stage:<26}{measures}   {moved.ncc:.3f} ({shift})")
+    return [picture * fan.mask for picture in (mri, images["clinical look"], ultrasound)]
 
 
 def main() -> int:
@@ -105,7 +117,7 @@ def main() -> int:
     if not names:
         print(f"{arguments.folder} holds no files NAME_iUS.png.", file=sys.stderr)
         return 2
-    rows = [np.hstack(compare(name, arguments.folder)[1]) for name in names]
+    rows = [np.hstack(compare(name, arguments.folder)) for name in names]
     write_image(arguments.output, np.clip(np.vstack(rows), 0, 1))
     print(f"\nWrote {arguments.output}: MRI, clinical look and real ultrasound, one pair a row.")
     return 0

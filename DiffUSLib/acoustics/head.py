@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK
 import torch
+from scipy import ndimage
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.volume import Volume
@@ -61,7 +62,10 @@ def find_head(volume: Volume) -> Head:
     mask = image > lowest + 0.5 * (otsu.GetThreshold() - lowest)
     closing = [max(1, round(8.0 / size)) for size in spacing]
     opening = [max(1, round(4.0 / size)) if n > 8 else 0 for size, n in zip(spacing, image.GetSize(), strict=True)]
-    mask = SimpleITK.BinaryFillhole(SimpleITK.BinaryMorphologicalClosing(mask, closing))
+    closed = SimpleITK.BinaryMorphologicalClosing(mask, closing)
+    filled = ndimage.binary_fill_holes(SimpleITK.GetArrayFromImage(closed).squeeze())  # in the plane of a single slice
+    mask = SimpleITK.GetImageFromArray(filled.reshape(array.shape).astype(np.uint8))
+    mask.SetSpacing(spacing)
     mask = SimpleITK.BinaryMorphologicalOpening(mask, opening)
     mask = SimpleITK.RelabelComponent(SimpleITK.ConnectedComponent(mask)) == 1
     inside = SimpleITK.GetArrayFromImage(mask).astype(bool)

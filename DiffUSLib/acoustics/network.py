@@ -22,6 +22,20 @@ _FORMAT = "DiffUS impedance network 1"
 _PLATEAU = 0.25  # share of the distance to the next anchor within which an intensity is still that tissue
 
 
+def _properties(anchors: tuple[Anchor, ...]) -> torch.Tensor:
+    """(A, 3) impedance, attenuation and echogenicity of the anchors' tissues.
+
+    The published attenuations of gray and white matter scatter over overlapping ranges (0.09-0.67 and 0.56-1.21
+    dB/cm/MHz). Their means would draw dark and bright bands below gyri, which real images do not show: both get that
+    of brain.
+    """
+    rows = [tissue(anchor.tissue) for anchor in anchors]
+    brain = tissue("brain").attenuation_db_cm_mhz
+    pooled = [brain if r.name in ("gray matter", "white matter") else r.attenuation_db_cm_mhz for r in rows]
+    values = [(r.impedance_mrayl, loss, r.echogenicity) for r, loss in zip(rows, pooled, strict=True)]
+    return torch.tensor(values)
+
+
 class ImpedanceNetwork(torch.nn.Module):
     """Multi-layer perceptron from intensity to (impedance in MRayl, attenuation in dB/cm/MHz, echogenicity).
 
@@ -42,8 +56,7 @@ class ImpedanceNetwork(torch.nn.Module):
         intensities = [anchor.intensity for anchor in self.anchors]
         if len(set(intensities)) < 2 or len(set(intensities)) < len(intensities):
             raise DiffUSError("at least two anchors are needed, each at an intensity of its own.")
-        rows = [tissue(anchor.tissue) for anchor in self.anchors]
-        targets = torch.tensor([[r.impedance_mrayl, r.attenuation_db_cm_mhz, r.echogenicity] for r in rows])
+        targets = _properties(self.anchors)
         self.register_buffer("lowest", targets.amin(dim=0), persistent=False)
         self.register_buffer("range", (targets.amax(dim=0) - targets.amin(dim=0)).clamp_min(1e-6), persistent=False)
         sizes = (1, _HIDDEN, _HIDDEN, 3)
@@ -97,9 +110,7 @@ class ImpedanceNetwork(torch.nn.Module):
         gaps = intensities.diff()
         left = ((spreads[1:] / gaps).clamp_max(_PLATEAU) * step).float()
         right = ((spreads[:-1] / gaps).clamp_max(_PLATEAU) * step).float()
-        rows = [tissue(anchor.tissue) for anchor in self.anchors]
-        values = torch.tensor([[r.impedance_mrayl, r.attenuation_db_cm_mhz, r.echogenicity] for r in rows])
-        shares = (values - self.lowest) / self.range
+        shares = (_properties(self.anchors) - self.lowest) / self.range
         knots = torch.stack([places[:-1] + right, places[1:] - left], dim=1).flatten()
         heights = torch.stack([shares[:-1], shares[1:]], dim=1).flatten(0, 1)
         return knots, heights

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-REFERENCE_GRAY = 0.3
+REFERENCE_GRAY = 0.25
 """Gray at which tissue of echogenicity 1 (white matter) is shown at gain 0."""
 
 DB_PER_NEPER = 20 / math.log(10)
