@@ -27,7 +27,7 @@ def mind_ssc(
     """
     moving = moving[:, 0] if moving.ndim == 4 else moving
     weights = broadcast_mask(mask, moving)
-    fixed = fixed.to(moving)
+    fixed = fixed.to(moving).expand(max(len(weights), len(fixed)), -1, -1)
     difference = (
         descriptor(moving, weights, distance_px, patch) - descriptor(fixed, weights, distance_px, patch)
     ).abs()

@@ -22,8 +22,8 @@ def regression(
 
     Args:
         moving: (B, C, H, W) channels, or (B, H, W).
-        fixed: (B or 1, H, W) ultrasound.
-        mask: (H, W) or (B or 1, H, W), 1 inside the fan.
+        fixed: (B, 1 or joint, H, W) ultrasound; repeated as often as needed.
+        mask: (H, W) or as `fixed`, 1 inside the fan.
         window: odd numbers of rows and columns.
         joint: so many consecutive images (slices of one sweep) share the weights of the channels.
 
@@ -31,9 +31,12 @@ def regression(
         (B / joint,) zero or more.
     """
     moving = moving.unsqueeze(1) if moving.ndim == 3 else moving
-    weights = broadcast_mask(mask, moving)
+    batch = len(moving)
+    weights, fixed = broadcast_mask(mask, moving), fixed.to(moving).unsqueeze(1)
+    different = max(len(weights), len(fixed))
+    target = detail(fixed.expand(different, -1, -1, -1), weights, window).flatten(2).repeat(batch // different, 1, 1)
+    weights = weights if len(weights) == 1 else weights.repeat(batch // len(weights), 1, 1)
     channels = detail(moving, weights, window).flatten(2)
-    target = detail(fixed.to(moving).expand(moving.shape[0], -1, -1).unsqueeze(1), weights, window).flatten(2)
     count = channels.shape[1]
     normal = (channels @ channels.transpose(1, 2)).reshape(-1, joint, count, count).sum(1)
     right = (channels @ target.transpose(1, 2)).reshape(-1, joint, count).sum(1)

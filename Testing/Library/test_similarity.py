@@ -194,7 +194,9 @@ def test_time_gain_in_decibels_hardly_matters_to_regression():
     fixed, ramp = clean + 0.4 * noise, np.linspace(-3, 3, 40)[:, None]
     mask = torch.from_numpy(fan_mask())
     plain = regression(tensor(clean), tensor(fixed), mask, window=(9, 9)).item()
-    assert regression(tensor(clean), tensor(fixed + ramp), mask, window=(9, 9)).item() == pytest.approx(plain, rel=0.03)
+    assert regression(tensor(clean), tensor(fixed + ramp), mask, window=(9, 9)).item() == pytest.approx(
+        plain, rel=0.03
+    )
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -218,6 +220,16 @@ def test_a_batch_scores_each_image_alone(name):
     mask, measure = torch.from_numpy(fan_mask()), similarity(name)
     both = measure(tensor(one, two), tensor(one), mask)
     alone = [measure(tensor(image), tensor(one), mask).item() for image in (one, two)]
+    assert both.tolist() == pytest.approx(alone, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_each_image_can_have_its_own_mask(name):
+    moving, fixed = textures(seed=12)
+    other = np.roll(fan_mask(), 5, axis=1)
+    masks, measure = torch.from_numpy(np.stack([fan_mask(), other])), similarity(name)
+    both = measure(tensor(moving, moving), tensor(fixed), masks)
+    alone = [measure(tensor(moving), tensor(fixed), mask).item() for mask in masks]
     assert both.tolist() == pytest.approx(alone, rel=1e-9)
 
 
