@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, maps_from_labels
+from DiffUSLib.io.files import quiet_stderr
 from DiffUSLib.phantom import head_phantom
 from DiffUSLib.pose import look_at, move
 from DiffUSLib.probe import Probe, load_probe
@@ -124,7 +125,8 @@ def peak_mb(task: Callable[[], object], device: torch.device) -> float:
         torch.cuda.reset_peak_memory_stats(device)
         task()
         return (torch.cuda.max_memory_allocated(device) - before) / 1e6
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    activities = [torch.profiler.ProfilerActivity.CPU]
+    with quiet_stderr(), torch.profiler.profile(activities=activities, profile_memory=True) as profile:
         task()
     held = peak = 0
     for event in sorted(profile.profiler.kineto_results.events(), key=lambda event: event.start_ns()):

@@ -49,16 +49,9 @@ def existing_file(path: str | os.PathLike) -> Path:
 
 
 @contextlib.contextmanager
-def quiet_itk() -> Iterator[None]:
-    """Keep ITK and the readers inside it from writing to the console: DiffUS says itself what is wrong.
-
-    MetaIO, the NIfTI library and GDCM write to the process's standard error directly, past Python, so the file
-    descriptor is turned away for the moment of the call.
-    """
+def quiet_stderr() -> Iterator[None]:
+    """Keep compiled libraries from writing to standard error past Python: the file descriptor is turned away."""
     with _stderr_lock, contextlib.ExitStack() as stack:
-        shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-        sitk.ProcessObject.SetGlobalWarningDisplay(False)
-        stack.callback(sitk.ProcessObject.SetGlobalWarningDisplay, shown)
         with contextlib.suppress(OSError):  # a Windows program without a console has no standard error
             kept = os.dup(2)
             stack.callback(os.close, kept)
@@ -66,6 +59,16 @@ def quiet_itk() -> Iterator[None]:
             stack.callback(os.close, nowhere)
             os.dup2(nowhere, 2)
             stack.callback(os.dup2, kept, 2)
+        yield
+
+
+@contextlib.contextmanager
+def quiet_itk() -> Iterator[None]:
+    """Keep ITK and the readers inside it (MetaIO, NIfTI, GDCM) quiet: DiffUS says itself what is wrong."""
+    with quiet_stderr(), contextlib.ExitStack() as stack:
+        shown = sitk.ProcessObject.GetGlobalWarningDisplay()
+        sitk.ProcessObject.SetGlobalWarningDisplay(False)
+        stack.callback(sitk.ProcessObject.SetGlobalWarningDisplay, shown)
         yield
 
 
