@@ -1,0 +1,283 @@
+"""Align tracked ultrasound slices to a volume, step by step."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.device import choose_device
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.registration import search, trust
+from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
+from DiffUSLib.registration.features import crop
+from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, Objective
+from DiffUSLib.registration.observation import UltrasoundSlices
+from DiffUSLib.volume import Volume
+
+_COARSE_SLICES = 3
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How far to look and how hard.
+
+    Args:
+        prior_mm, prior_deg: standard deviation of the tracking error per axis.
+        starts: corrections that are scored at the start.
+        climbed: the best of them, that are followed uphill at the coarse scale.
+        refined: distinct optima followed at the middle scale; the best two end at the fine scale.
+    """
+
+    prior_mm: float
+    prior_deg: float
+    starts: int
+    climbed: int
+    refined: int
+
+
+PRESETS = {
+    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=64, climbed=12, refined=4),
+    "robust": Preset(prior_mm=12.0, prior_deg=14.0, starts=1024, climbed=48, refined=8),
+}
+
+
+@dataclass(frozen=True)
+class RegistrationSettings:
+    """Choices of the user.
+
+    Args:
+        preset: "quick" (errors of tracking and patient registration) or "robust" (wide search).
+        degrees_of_freedom: "rigid", "translation" or "in_plane".
+        prior_mm, prior_deg: standard deviation of the expected correction per axis; None for the preset's.
+        seed: of the starts.
+        device: as of the renderer.
+
+    Raises:
+        DiffUSError: for an unknown preset, or a prior that is not above zero.
+    """
+
+    preset: str = "quick"
+    degrees_of_freedom: str = "rigid"
+    prior_mm: float | None = None
+    prior_deg: float | None = None
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self):
+        if self.preset not in PRESETS:
+            raise DiffUSError(f"the preset '{self.preset}' is unknown; choose one of {', '.join(PRESETS)}.")
+        for name in ("prior_mm", "prior_deg"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise DiffUSError(f"{name} is {value}; it must be above zero.")
+
+    @property
+    def prior_units(self) -> torch.Tensor:
+        """(6,) standard deviations in the units of `correction_matrix`."""
+        preset = PRESETS[self.preset]
+        shift, turn = self.prior_mm or preset.prior_mm, self.prior_deg or preset.prior_deg
+        return torch.tensor([shift] * 3 + [math.radians(turn) * LEVER_MM] * 3)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where an alignment stands.
+
+    Args:
+        stage: "start", "coarse", "middle", "fine" or "trust".
+        iteration: within the stage.
+        score: of the best correction so far, comparable within a stage.
+        correction_ras: (4, 4) float64, the best so far; moves the ultrasound in RAS.
+    """
+
+    stage: str
+    iteration: int
+    score: float
+    correction_ras: torch.Tensor
+
+
+@dataclass(frozen=True)
+class RegistrationResult:
+    """The correction and whether to trust it.
+
+    Args:
+        correction_ras: (4, 4) float64; moves the ultrasound in RAS: corrected TransducerToRas = correction @ tracked.
+        verdict: "accept", "check" or "reject".
+        reasons: sentences.
+        score_initial, score_final: similarity before and after (`DiffUSLib.similarity.regression`).
+        displacement_mm: mean over the fans.
+        displacement_axes_mm: mean over the fans along lateral, depth and elevation.
+        uncertainty_mm: standard deviation along lateral, depth and elevation.
+        competitor_ras: (4, 4) the next best correction, or None.
+        evidence: figures behind the verdict.
+        seconds: that the search took.
+        device, seed: what it ran with.
+    """
+
+    correction_ras: torch.Tensor
+    verdict: str
+    reasons: list[str]
+    score_initial: float
+    score_final: float
+    displacement_mm: float
+    displacement_axes_mm: tuple[float, float, float]
+    uncertainty_mm: tuple[float, float, float]
+    competitor_ras: torch.Tensor | None
+    evidence: trust.Evidence
+    seconds: float
+    device: str
+    seed: int
+
+
+class Alignment:
+    """One alignment. Iterate over `steps()` to run it; stop iterating to cancel; then `result` holds the outcome.
+
+    Args:
+        volume: MRI or CT.
+        slices: the ultrasound at the poses that tracking and any initial registration give.
+        settings: choices of the user.
+        maps: acoustic maps of the volume; made from it by default.
+
+    Raises:
+        DiffUSError: if the fans do not meet the volume.
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        slices: UltrasoundSlices,
+        settings: RegistrationSettings | None = None,
+        maps: AcousticMaps | None = None,
+    ):
+        self.settings = settings or RegistrationSettings()
+        self.slices = slices
+        self.result: RegistrationResult | None = None
+        self._volume, self._maps = volume, maps
+        self._device = choose_device(self.settings.device)[0]
+        self._center = slices.centers_ras_mm.mean(0)
+        _check_overlap(volume, slices)
+
+    def steps(self) -> Iterator[Progress]:
+        """Runs the alignment; each step takes a fraction of a second."""
+        began = time.perf_counter()
+        settings, preset = self.settings, PRESETS[self.settings.preset]
+        directions = free_directions(settings.degrees_of_freedom, self.slices.transducer_to_ras[0])
+        maps = self._maps or acoustic_maps(self._volume)
+        anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(settings.prior_units[0]))
+        coarse = self._objective(anatomy, COARSE, _spread(self.slices, _COARSE_SLICES))
+        starts = search.quasi_random_starts(preset.starts, settings.prior_units, directions, settings.seed)
+        starts = yield from self._shown(search.rank(coarse, starts, preset.climbed, "start"))
+        # The tracker's own pose is always followed.
+        starts = torch.cat([torch.zeros(1, 6), starts])
+        units, values = yield from self._shown(search.climb(coarse, starts, directions, "coarse"))
+        middle = self._objective(anatomy, MIDDLE, self.slices)
+        units = search.distinct(units, values, preset.refined)
+        units, values = yield from self._shown(search.climb(middle, units, directions, "middle"))
+        fine = self._objective(anatomy, FINE, self.slices)
+        optima = [(yield from self._shown(search.polish(fine, units[values.argmax()], directions)))]
+        rivals = self._rivals(units, optima[0].units)
+        if bool(rivals.any()):
+            rival = units[rivals][values[rivals].argmax()]
+            optima.append((yield from self._shown(search.polish(fine, rival, directions))))
+        optima.sort(key=lambda optimum: -optimum.posterior)
+        correction = trust.motion_units(optima[0].units, self._center)
+        yield Progress("trust", 0, optima[0].posterior, correction)
+        self.result = self._judged(fine, optima, directions, time.perf_counter() - began)
+
+    def _objective(self, anatomy, scale, slices) -> Objective:
+        return Objective(anatomy, slices, scale, self._center, self.settings.prior_units, self._device)
+
+    def _shown(self, steps):
+        """Passes steps on as `Progress`, and returns what the generator returns."""
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as stop:
+                return stop.value
+            yield Progress(step.stage, step.iteration, step.score, trust.motion_units(step.units, self._center))
+
+    def _rivals(self, units: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
+        """(K,) bool: corrections (K, 6) that put the fans elsewhere than the best one does."""
+        first, *others = correction_matrix(torch.cat([best[None], units]).double(), self._center)
+        distances = [trust.mean_distance_mm(first, other, self.slices) for other in others]
+        return torch.tensor(distances) > trust.COMPETITOR_MM
+
+    def _fan_points_ras_mm(self) -> torch.Tensor:
+        poses = self.slices.transducer_to_ras
+        points = self.slices.probe.outline_mm()
+        return (points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]).reshape(-1, 3)
+
+    def _judged(self, fine: Objective, optima: list, directions: torch.Tensor, seconds: float) -> RegistrationResult:
+        best = optima[0]
+        corrections = correction_matrix(torch.stack([o.units for o in optima]).double(), self._center)
+        null_scores = fine.score(best.units + trust.null_corrections(directions, self.settings.seed))
+        identity = torch.zeros(1, 6)
+        scores = fine.score(torch.cat([identity, torch.stack([optimum.units for optimum in optima])]))
+        distances = [trust.mean_distance_mm(corrections[0], other, self.slices) for other in corrections]
+        rival = 1 if distances[-1] > trust.COMPETITOR_MM else None
+        spread = max(float(null_scores.std()), 1e-6)
+        uncertainty = trust.uncertainty_mm(best.hessian, directions, self.slices, self._center)
+        evidence = trust.Evidence(
+            contrast=trust.contrast(float(scores[1]), null_scores),
+            gain=INDEPENDENT_SAMPLES * len(self.slices.images) * float(scores[1] - null_scores.mean()),
+            margin=math.inf if rival is None else float(scores[1] - scores[1 + rival]) / spread,
+            competitor_mm=0.0 if rival is None else distances[rival],
+            uncertainty_mm=uncertainty,
+            coverage=float(fine.coverage(best.units).mean()),
+            prior_sigmas=float((best.units / self.settings.prior_units).square().mean().sqrt()),
+        )
+        verdict, reasons = trust.judge(evidence)
+        moved = trust.displacements_mm(corrections[0], torch.eye(4, dtype=torch.float64), self.slices)
+        own = torch.einsum("spi,sij->spj", moved, self.slices.transducer_to_ras[:, :3, :3])
+        return RegistrationResult(
+            correction_ras=corrections[0],
+            verdict=verdict,
+            reasons=reasons,
+            score_initial=float(scores[0]),
+            score_final=float(scores[1]),
+            displacement_mm=float(moved.norm(dim=-1).mean()),
+            displacement_axes_mm=tuple(own.mean((0, 1)).tolist()),
+            uncertainty_mm=uncertainty,
+            competitor_ras=None if rival is None else corrections[rival],
+            evidence=evidence,
+            seconds=seconds,
+            device=str(self._device),
+            seed=self.settings.seed,
+        )
+
+
+def register(
+    volume: Volume,
+    slices: UltrasoundSlices,
+    settings: RegistrationSettings | None = None,
+    maps: AcousticMaps | None = None,
+) -> RegistrationResult:
+    """Align slices to a volume without a break; see `Alignment` for the arguments and to follow the steps."""
+    alignment = Alignment(volume, slices, settings, maps)
+    for _ in alignment.steps():
+        pass
+    return alignment.result
+
+
+def _spread(slices: UltrasoundSlices, count: int) -> UltrasoundSlices:
+    """At most `count` slices, evenly picked."""
+    picked = torch.linspace(0, len(slices.images) - 1, min(count, len(slices.images))).round().long()
+    return replace(slices, images=slices.images[picked.numpy()], transducer_to_ras=slices.transducer_to_ras[picked])
+
+
+def _check_overlap(volume: Volume, slices: UltrasoundSlices) -> None:
+    points = slices.target_points_mm()
+    poses = slices.transducer_to_ras
+    world = points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
+    index = world @ volume.ras_to_ijk[:3, :3].T + volume.ras_to_ijk[:3, 3]
+    size = torch.tensor(volume.voxels.shape[::-1], dtype=torch.float64)
+    if not bool(((index > -0.5) & (index < size - 0.5)).all(-1).any()):
+        raise DiffUSError(
+            "the ultrasound does not meet the volume at all; check the tracking, or give an initial transform from "
+            "the tracker's reference to the patient."
+        )

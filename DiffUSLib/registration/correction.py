@@ -1,0 +1,52 @@
+"""A rigid correction in the world as six numbers that compare: all in millimeters."""
+
+from __future__ import annotations
+
+import torch
+
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.pose import rigid_matrix
+
+LEVER_MM = 40.0
+"""A rotation moves the far parts of a fan by about this lever: one unit of rotation is 1 / 40 rad."""
+
+_FREE = {
+    "rigid": (1, 1, 1, 1, 1, 1),
+    "translation": (1, 1, 1, 0, 0, 0),
+    "in_plane": (1, 1, 0, 0, 0, 1),
+}
+
+
+def degrees_of_freedom_names() -> list[str]:
+    """What may be corrected: "rigid", "translation", or "in_plane" (shift and turn within the first image's plane)."""
+    return list(_FREE)
+
+
+def correction_matrix(units: torch.Tensor, center_ras_mm: torch.Tensor) -> torch.Tensor:
+    """Corrections (B, 4, 4), to be multiplied from the left to TransducerToRas.
+
+    Args:
+        units: (B, 6) translation in mm and rotation vector times `LEVER_MM`, along the axes R, A and S.
+        center_ras_mm: (3,) the point about which the rotation turns.
+    """
+    center = center_ras_mm.to(units)
+    turn = rigid_matrix(units[:, 3:] / LEVER_MM, torch.zeros_like(units[:, :3]))
+    shift = units[:, :3] + center - turn[:, :3, :3] @ center
+    column = torch.cat([shift, torch.ones_like(shift[:, :1])], dim=1).unsqueeze(2)
+    return torch.cat([turn[:, :, :3], column], dim=2)
+
+
+def free_directions(name: str, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+    """(6, F) orthonormal float64 columns that span the units which may change.
+
+    Args:
+        name: one of `degrees_of_freedom_names`.
+        transducer_to_ras: (4, 4) pose whose image plane "in_plane" means.
+
+    Raises:
+        DiffUSError: for an unknown name.
+    """
+    if name not in _FREE:
+        raise DiffUSError(f"the degrees of freedom '{name}' are unknown; choose one of {', '.join(_FREE)}.")
+    rotation = transducer_to_ras[:3, :3].to("cpu", torch.float64)
+    return torch.block_diag(rotation, rotation)[:, torch.tensor(_FREE[name]).bool()]

@@ -1,0 +1,103 @@
+"""What the ultrasound is expected to show at a pose: the rendered image, and edges of the volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from DiffUSLib.acoustics import AcousticMaps
+from DiffUSLib.probe import Probe
+from DiffUSLib.renderer import Renderer
+from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.settings import look
+from DiffUSLib.volume import Volume
+
+_FLOOR = 1e-3  # of the rendered power, 30 dB below white matter: what is darker is black
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """The part of a volume and of its acoustic maps near the fans."""
+
+    volume: Volume
+    maps: AcousticMaps
+
+    def smoothed(self, sigma_mm: float) -> Anatomy:
+        """Low-pass filtered by a Gaussian of this standard deviation in mm."""
+        sigma = [sigma_mm / spacing for spacing in self.volume.spacing_mm[::-1]]
+
+        def smooth(voxels: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(ndimage.gaussian_filter(voxels.detach().cpu().float().numpy(), sigma, truncate=3))
+
+        names = ("impedance", "attenuation", "echogenicity")
+        maps = replace(self.maps, **{name: smooth(getattr(self.maps, name)) for name in names})
+        return Anatomy(replace(self.volume, voxels=smooth(self.volume.voxels)), maps)
+
+
+def crop(volume: Volume, maps: AcousticMaps, points_ras_mm: torch.Tensor, margin_mm: float) -> Anatomy:
+    """The box around points (P, 3) with a margin, as far as the volume reaches (at least one corner of it)."""
+    inverse = volume.ras_to_ijk
+    index = points_ras_mm @ inverse[:3, :3].T + inverse[:3, 3]
+    margin = margin_mm / torch.tensor(volume.spacing_mm, dtype=torch.float64)
+    size = torch.tensor(volume.voxels.shape[::-1])
+    first = (index.amin(0) - margin).floor().long().clamp_min(0).minimum(size - 2).clamp_min(0)
+    last = (index.amax(0) + margin).ceil().long().clamp_min(1).minimum(size - 1).maximum(first)
+    area = tuple(slice(int(first[axis]), int(last[axis]) + 1) for axis in (2, 1, 0))
+    matrix = volume.ijk_to_ras.clone()
+    matrix[:3, 3] += matrix[:3, :3] @ first.to(torch.float64)
+    names = ("impedance", "attenuation", "echogenicity")
+    parts = {name: getattr(maps, name).detach()[area].contiguous() for name in names}
+    return Anatomy(
+        replace(volume, voxels=volume.voxels.detach()[area].contiguous(), ijk_to_ras=matrix),
+        replace(maps, ijk_to_ras=matrix, **parts),
+    )
+
+
+class Features:
+    """Channels of the expected ultrasound on scan lines, differentiable to the pose.
+
+    1. the renderer's log power without speckle: tissue, interfaces, attenuation and shadows;
+    2. the length of the volume's gradient: edges whatever their direction and the sign of their echo;
+    3. its square along the beam over that length: edges by the squared cosine of incidence.
+
+    Args:
+        anatomy: smoothed to the scale wanted.
+        probe: with as many lines as wanted.
+        samples: along a line.
+        device: of the renderer.
+    """
+
+    def __init__(self, anatomy: Anatomy, probe: Probe, samples: int, device: torch.device):
+        settings = look(
+            "clinical", speckle=False, near_field=False, point_spread=False, log_compression=False, samples=samples
+        )
+        self._render = Renderer(anatomy.maps, probe, settings, device=device)
+        voxels = anatomy.volume.voxels.float().numpy()
+        spacing = anatomy.volume.spacing_mm[::-1]
+        gradient = np.gradient(voxels, *spacing) if min(voxels.shape) > 1 else np.zeros((3, *voxels.shape))
+        length = np.sqrt(sum(np.square(axis) for axis in gradient))
+        typical = max(float(np.sqrt(np.square(length).mean())), 1e-12)
+        channels = np.stack([voxels, length], axis=-1) / np.float32(typical)
+        self._channels = torch.from_numpy(channels.astype(np.float32)).to(device)
+        self._ras_to_grid = ras_to_grid(anatomy.volume.ijk_to_ras, voxels.shape).float().to(device)
+        origins, directions = probe.scan_lines(dtype=torch.float32)
+        self._step_mm = probe.depth_mm / samples
+        depth = (torch.arange(samples) + 0.5) * self._step_mm
+        self._points = (origins[:, None] + directions[:, None] * depth[:, None]).to(device)
+
+    def __call__(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """(B, 3, L, N) of poses (B, 4, 4)."""
+        pose = transducer_to_ras.float()
+        rendered = torch.log10(self._render.scan_lines(pose).power + _FLOOR)
+        grid = transform_points(self._ras_to_grid @ pose, self._points)
+        intensity, edge = sample_trilinear(self._channels, grid)
+        along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
+        # A twentieth of the typical edge keeps flat regions from dividing by zero.
+        return torch.stack([rendered, edge, along.square() / (edge + 0.05)], dim=1)
+
+    def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """(B,) share of the fan that lies inside the volume."""
+        return self._render.coverage(transducer_to_ras)

@@ -1,0 +1,130 @@
+"""How well corrections explain the slices at one scale, with gradient and curvature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from DiffUSLib.registration.correction import correction_matrix
+from DiffUSLib.registration.features import Anatomy, Features
+from DiffUSLib.registration.observation import UltrasoundSlices, observe
+from DiffUSLib.similarity import regression
+
+INDEPENDENT_SAMPLES = 60.0
+"""Of one slice: what its likelihood counts for against the prior and as certainty. Speckle cells are many more, but
+what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see Testing/Simulator)."""
+
+_CHUNK_SAMPLES = 400_000
+Measure = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How finely to look.
+
+    Args:
+        volume_mm: smoothing of the volume and its maps (standard deviation).
+        image_mm: smoothing of the ultrasound.
+        lines, samples: grid of the fan.
+        window: odd numbers of lines and samples; slower variations are ignored.
+    """
+
+    volume_mm: float
+    image_mm: float
+    lines: int
+    samples: int
+    window: tuple[int, int]
+
+
+COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
+MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))
+FINE = Scale(1.0, 0.5, 64, 96, (15, 21))
+
+
+class Objective:
+    """Log-posterior of corrections.
+
+    Args:
+        anatomy: of the patient, not smoothed yet.
+        slices: the ultrasound, at poses that the correction starts from.
+        scale: how finely to look.
+        center_ras_mm: (3,) the point about which corrections turn.
+        prior_units: (6,) standard deviations of the correction that the tracking lets expect.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        anatomy: Anatomy,
+        slices: UltrasoundSlices,
+        scale: Scale,
+        center_ras_mm: torch.Tensor,
+        prior_units: torch.Tensor,
+        device: torch.device,
+    ):
+        observed = observe(slices, scale.lines, scale.samples, scale.image_mm)
+        self._values, self._weights = observed.values.to(device), observed.weights.to(device)
+        self._features = Features(anatomy.smoothed(scale.volume_mm), observed.probe, scale.samples, device)
+        self._window = scale.window
+        self._center = center_ras_mm.to(device)
+        self._poses = slices.transducer_to_ras.float().to(device)
+        self._prior = prior_units.to(device)
+        self._evidence = INDEPENDENT_SAMPLES * len(self._poses)
+        self._chunk = max(1, _CHUNK_SAMPLES // self._values.numel())
+
+    def _poses_of(self, units: torch.Tensor) -> torch.Tensor:
+        """(B S, 4, 4): correction after correction, the slices of each together."""
+        corrections = correction_matrix(units, self._center).to(self._poses)
+        return (corrections[:, None] @ self._poses[None]).reshape(-1, 4, 4)
+
+    def _score(self, units: torch.Tensor, joint: bool = True) -> torch.Tensor:
+        channels = self._features(self._poses_of(units))
+        return regression(channels, self._values, self._weights, self._window, len(self._poses) if joint else 1)
+
+    def score(self, units: torch.Tensor) -> torch.Tensor:
+        """(B,) similarity of (B, 6) corrections, without prior and gradient."""
+        with torch.no_grad():
+            return torch.cat([self._score(part) for part in units.to(self._center.device).split(self._chunk)]).cpu()
+
+    def slice_scores(self, units: torch.Tensor) -> torch.Tensor:
+        """(B, S) similarity of each slice alone."""
+        with torch.no_grad():
+            parts = [self._score(part, joint=False) for part in units.to(self._center.device).split(self._chunk)]
+        return torch.cat(parts).reshape(len(units), -1).cpu()
+
+    def posterior(self, units: torch.Tensor) -> torch.Tensor:
+        """(B,) log-posterior up to a constant, without gradient."""
+        return self._evidence * self.score(units) + self._log_prior(units)
+
+    def _log_prior(self, units: torch.Tensor) -> torch.Tensor:
+        return -0.5 * (units / self._prior.to(units)).square().sum(1)
+
+    def posterior_and_gradient(self, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B,) log-posterior and its gradient (B, 6)."""
+        values, gradients = [], []
+        for part in units.detach().to(self._center.device).split(self._chunk):
+            part = part.clone().requires_grad_()
+            value = self._evidence * self._score(part) + self._log_prior(part)
+            gradients.append(torch.autograd.grad(value.sum(), part)[0].cpu())
+            values.append(value.detach().cpu())
+        return torch.cat(values), torch.cat(gradients)
+
+    def curvature(self, units: torch.Tensor, directions: torch.Tensor, step_mm: float = 0.25):
+        """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (6,) along directions (6, F).
+
+        The Hessian is the central difference of gradients, all computed as one batch.
+        """
+        basis = directions.to(units)
+        steps = step_mm * basis.T
+        values, gradients = self.posterior_and_gradient(torch.cat([units[None], units + steps, units - steps]))
+        gradients = gradients @ basis
+        count = basis.shape[1]
+        hessian = (gradients[1 : count + 1] - gradients[count + 1 :]) / (2 * step_mm)
+        return values[0], gradients[0], (hessian + hessian.T) / 2
+
+    def coverage(self, units: torch.Tensor) -> torch.Tensor:
+        """(S,) share of each fan inside the volume after one correction (6,)."""
+        with torch.no_grad():
+            return self._features.coverage(self._poses_of(units[None].to(self._center.device))).cpu()

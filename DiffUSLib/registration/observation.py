@@ -1,0 +1,156 @@
+"""What the ultrasound shows: tracked slices, and their gray values along the scan lines of their fan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.fan_detection import FanGeometry, detect_fan
+from DiffUSLib.pose import check_rigid
+from DiffUSLib.probe import Probe
+
+_NEAR_FIELD_MM = 3.0  # ring-down of the transducer: says nothing about the patient
+_ASSUMED_FREQUENCY_MHZ = 5.0
+
+
+@dataclass(frozen=True)
+class UltrasoundSlices:
+    """Ultrasound images of one probe with their places.
+
+    Args:
+        images: (S, H, W) gray images as shown (log-compressed), any scale.
+        mask: (H, W) bool, the pixels inside the fan.
+        image_to_transducer: (4, 4) from (column, row, 0, 1) to the Transducer frame in mm.
+        transducer_to_ras: (S, 4, 4) as the tracking says, in mm.
+        probe: the fan.
+
+    Raises:
+        DiffUSError: if shapes do not fit together, there is no slice, an image is constant, or a pose is not rigid.
+    """
+
+    images: np.ndarray
+    mask: np.ndarray
+    image_to_transducer: np.ndarray
+    transducer_to_ras: torch.Tensor
+    probe: Probe
+
+    def __post_init__(self):
+        images = np.asarray(self.images, dtype=np.float32)
+        mask = np.asarray(self.mask, dtype=bool)
+        poses = torch.as_tensor(self.transducer_to_ras, dtype=torch.float64, device="cpu")
+        if images.ndim != 3 or not len(images) or mask.shape != images.shape[1:] or len(poses) != len(images):
+            raise DiffUSError(
+                f"{len(poses)} poses, images of the shape {images.shape} and a mask of the shape {mask.shape} do not "
+                "fit together; give at least one image, one pose each, and one mask for all."
+            )
+        if not mask.any():
+            raise DiffUSError("the fan covers no pixel of the image; correct its geometry.")
+        if not np.isfinite(images).all():
+            raise DiffUSError("an ultrasound image holds NaN or infinite pixels; leave that frame out.")
+        for index, image in enumerate(images):
+            if np.ptp(image[mask]) == 0:
+                raise DiffUSError(f"ultrasound image {index} is constant within the fan; leave that frame out.")
+        check_rigid(poses, "the pose of the transducer")
+        object.__setattr__(self, "images", images)
+        object.__setattr__(self, "mask", mask)
+        object.__setattr__(self, "image_to_transducer", np.asarray(self.image_to_transducer, dtype=np.float64))
+        object.__setattr__(self, "transducer_to_ras", poses)
+
+    @property
+    def centers_ras_mm(self) -> torch.Tensor:
+        """(S, 3) the middles of the fans."""
+        middle = torch.tensor([0.0, self.probe.depth_mm * 0.55, 0.0, 1.0], dtype=torch.float64)
+        return (self.transducer_to_ras @ middle)[:, :3]
+
+    def target_points_mm(self) -> torch.Tensor:
+        """(P, 3) points spread over the fan, in the Transducer frame, on which displacements in mm are stated."""
+        origins, directions = replace(self.probe, lines=5).scan_lines(dtype=torch.float64)
+        depths = torch.linspace(0.1, 0.95, 5, dtype=torch.float64) * self.probe.depth_mm
+        return (origins[:, None] + directions[:, None] * depths[:, None]).reshape(-1, 3)
+
+
+def slices_from_images(
+    images: np.ndarray,
+    image_to_ras: torch.Tensor,
+    fan: FanGeometry | None = None,
+    frequency_mhz: float = _ASSUMED_FREQUENCY_MHZ,
+) -> UltrasoundSlices:
+    """Slices from images and their ImageToRas matrices; the fan is found in the images unless given.
+
+    Args:
+        images: (S, H, W) gray.
+        image_to_ras: (S, 4, 4) from (column, row, 0, 1) to RAS in mm: pixel spacing, calibration and tracking.
+        fan: geometry of the fan, the same in all images.
+        frequency_mhz: of the probe; blurs the rendered images and does little else.
+
+    Raises:
+        DiffUSError: if no fan is found, or the matrices do not keep shapes (spacing or calibration is wrong).
+    """
+    images = np.asarray(images)
+    matrices = torch.as_tensor(image_to_ras, dtype=torch.float64)
+    fan = fan or detect_fan(images)
+    across, down = matrices[:, :3, 0], matrices[:, :3, 1]
+    lengths = torch.stack([across.norm(dim=1), down.norm(dim=1)])
+    spacing = lengths.mean()
+    skew = (across * down).sum(1) / lengths.prod(0).clamp_min(1e-12)
+    if not bool(torch.isfinite(matrices).all()) or float(spacing) < 1e-6:
+        raise DiffUSError(
+            "the transform from image to patient is not finite or has no pixel spacing; check the input."
+        )
+    if float((lengths / spacing - 1).abs().max()) > 0.03 or float(skew.abs().max()) > 0.03:
+        raise DiffUSError(
+            "the transform from image to patient is far from rigid (its pixels are not square, or differ between "
+            "frames); check the calibration."
+        )
+    size = float(spacing)
+    to_transducer = fan.image_to_transducer((size, size))
+    axes = torch.stack([across / lengths[0, :, None], down / lengths[1, :, None]], dim=2)
+    axes = torch.cat([axes, torch.linalg.cross(axes[:, :, 0], axes[:, :, 1]).unsqueeze(2)], dim=2)
+    left, _, right = torch.linalg.svd(axes)
+    rigid = torch.eye(4, dtype=torch.float64).repeat(len(matrices), 1, 1)
+    rigid[:, :3, :3] = left @ right
+    rigid[:, :3, 3] = matrices[:, :3, 3]
+    scaled = torch.diag(torch.tensor([size, size, size, 1.0], dtype=torch.float64))
+    poses = rigid @ scaled @ torch.linalg.inv(torch.from_numpy(to_transducer))
+    return UltrasoundSlices(images, fan.mask, to_transducer, poses, fan.to_probe((size, size), frequency_mhz))
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Slices resampled along scan lines, smoothed to a scale.
+
+    Args:
+        values: (S, L, N) gray, about 0 to 1.
+        weights: (S, L, N), 1 where the image shows the patient, 0 outside the window of the scanner.
+        probe: with L lines.
+    """
+
+    values: torch.Tensor
+    weights: torch.Tensor
+    probe: Probe
+
+
+def observe(slices: UltrasoundSlices, lines: int, samples: int, smoothing_mm: float) -> Observation:
+    """Resample slices to lines x samples; the smoothing (standard deviation in mm) tames speckle."""
+    probe = replace(slices.probe, lines=lines)
+    origins, directions = probe.scan_lines(dtype=torch.float64)
+    depth = (torch.arange(samples, dtype=torch.float64) + 0.5) * probe.depth_mm / samples
+    points = (origins[:, None] + directions[:, None] * depth[:, None]).numpy()
+    inverse = np.linalg.inv(slices.image_to_transducer)
+    column, row = np.moveaxis(points @ inverse[:2, :3].T + inverse[:2, 3], -1, 0)
+    mask = slices.mask.astype(np.float32)
+    sigma = smoothing_mm / math.sqrt(abs(np.linalg.det(slices.image_to_transducer[:2, :2])))
+    share = np.maximum(ndimage.gaussian_filter(mask, sigma), 1e-3)
+    top = float(slices.images.max())
+    values = [
+        ndimage.map_coordinates(ndimage.gaussian_filter(image * mask, sigma) / share, [row, column], order=1)
+        for image in slices.images
+    ]
+    inside = ndimage.map_coordinates(mask, [row, column], order=0) * (depth.numpy() > _NEAR_FIELD_MM)
+    weights = torch.from_numpy(np.broadcast_to(inside, (len(values), lines, samples)).astype(np.float32))
+    return Observation(torch.from_numpy(np.stack(values) / top).float(), weights, probe)

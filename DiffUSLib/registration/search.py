@@ -1,0 +1,122 @@
+"""From the tracker's poses to the best correction: many starts, coarse to fine, a second-order end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from DiffUSLib.registration.objective import Objective
+
+_LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18)}
+_NEWTON_ITERATIONS = 5
+_NEWTON_LARGEST_MM = 1.5
+_CONVERGED_MM = 0.02
+_DISTINCT_MM = 5.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where the search stands.
+
+    Args:
+        stage: "start", "coarse", "middle" or "fine".
+        iteration: within the stage, from 0.
+        score: similarity or log-posterior of the best correction so far, comparable within a stage.
+        units: (6,) the best correction so far.
+    """
+
+    stage: str
+    iteration: int
+    score: float
+    units: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A maximum of the log-posterior at the fine scale, with its curvature (F, F) along the free directions."""
+
+    units: torch.Tensor
+    posterior: float
+    hessian: torch.Tensor
+
+
+def quasi_random_starts(count: int, spread_units: torch.Tensor, directions: torch.Tensor, seed: int) -> torch.Tensor:
+    """(count, 6) corrections: none first, then normally distributed ones that cover the space evenly (Sobol)."""
+    free = directions.shape[1]
+    uniform = torch.quasirandom.SobolEngine(free, scramble=True, seed=seed).draw(count - 1, dtype=torch.float64)
+    normal = torch.erfinv((2 * uniform - 1).clamp(-0.999, 0.999)) * 2**0.5
+    # A spread that differs between axes is projected on what may move.
+    starts = (normal @ directions.T) * spread_units.to(torch.float64)
+    starts = starts @ directions @ directions.T
+    return torch.cat([torch.zeros(1, 6, dtype=torch.float64), starts]).float()
+
+
+def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> Iterator[Step]:
+    """Yields while it scores the starts; returns the best `keep` of them."""
+    scores = []
+    for index, part in enumerate(starts.split(32)):
+        scores.append(objective.posterior(part))
+        together = torch.cat(scores)
+        yield Step(stage, index, float(together.max()), starts[together.argmax()])
+    return starts[torch.cat(scores).argsort(descending=True, stable=True)[:keep]]
+
+
+def climb(objective: Objective, starts: torch.Tensor, directions: torch.Tensor, stage: str) -> Iterator[Step]:
+    """Adam from all starts at once. Yields each iteration; returns the best point of each start and its posterior."""
+    rate, iterations = _LEARNING_MM[stage]
+    project = (directions @ directions.T).to(starts)
+    units = starts.clone()
+    first, second = torch.zeros_like(units), torch.zeros_like(units)
+    best, best_units = torch.full((len(units),), -torch.inf), units.clone()
+    for iteration in range(iterations):
+        value, gradient = objective.posterior_and_gradient(units)
+        better = value > best
+        best, best_units = torch.where(better, value, best), torch.where(better[:, None], units, best_units)
+        leader = int(best.argmax())
+        yield Step(stage, iteration, float(best[leader]), best_units[leader])
+        gradient = gradient @ project
+        first = 0.8 * first + 0.2 * gradient
+        # One scale for all six units, which compare: the path then does not depend on the axes.
+        second = 0.95 * second + 0.05 * gradient.square().mean(1, keepdim=True)
+        mean = first / (1 - 0.8 ** (iteration + 1))
+        scale = (second / (1 - 0.95 ** (iteration + 1))).sqrt() + 1e-9
+        units = units + rate * (1 - 0.8 * iteration / iterations) * mean / scale
+    return best_units, best
+
+
+def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tensor:
+    """The best corrections (K, 6), K <= keep, that lie more than 5 mm apart."""
+    chosen = []
+    for index in values.argsort(descending=True, stable=True).tolist():
+        if all(float((units[index] - units[other]).norm()) > _DISTINCT_MM for other in chosen):
+            chosen.append(index)
+        if len(chosen) == keep:
+            break
+    return units[chosen]
+
+
+def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Iterator[Step]:
+    """Newton's method with bounded steps from one correction (6,). Yields each iteration; returns the `Optimum`."""
+    units = start
+    for iteration in range(_NEWTON_ITERATIONS):
+        value, gradient, hessian = objective.curvature(units, directions)
+        yield Step("fine", iteration, float(value), units)
+        values, vectors = torch.linalg.eigh(-hessian.double())
+        floor = 1e-3 * values.abs().max().clamp_min(1e-6)
+        # Where the surface bends the wrong way, its bend still tells how far the gradient can be trusted.
+        step = vectors @ ((vectors.T @ gradient.double()) / values.abs().clamp_min(floor))
+        step = step * (_NEWTON_LARGEST_MM / step.norm().clamp_min(_NEWTON_LARGEST_MM))
+        if float(step.norm()) < _CONVERGED_MM:
+            break
+        move = (directions @ step).to(units)
+        shares = torch.tensor([1.0, 0.5, 0.2])
+        candidates = units + shares[:, None] * move
+        reached = objective.posterior(candidates)
+        if float(reached.max()) <= float(value):
+            break
+        units = candidates[reached.argmax()]
+    else:
+        value, _, hessian = objective.curvature(units, directions)
+    return Optimum(units, float(value), hessian)

@@ -1,0 +1,379 @@
+"""Registration: geometry, search and trust against independent computations, and whole alignments."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+from scipy.spatial.transform import Rotation
+
+from DiffUSLib.acoustics import AcousticMaps, tissue
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.fan_detection import FanGeometry
+from DiffUSLib.probe import Probe
+from DiffUSLib.registration import (
+    Alignment,
+    RegistrationSettings,
+    UltrasoundSlices,
+    alignment,
+    register,
+    search,
+    slices_from_images,
+    trust,
+)
+from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
+from DiffUSLib.registration.features import crop
+from DiffUSLib.registration.objective import Objective, Scale
+from DiffUSLib.registration.observation import observe
+from DiffUSLib.volume import Volume
+
+PROBE = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)
+SMALL = Scale(1.0, 0.7, 24, 32, (7, 9))
+
+
+def rotation(seed):
+    return Rotation.random(random_state=seed).as_matrix()
+
+
+def blobs(size=72, seed=0):
+    """A volume with three kinds of smooth lumps, and acoustic maps that follow it; 1 mm voxels, middle at RAS 0."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size,) * 3), 3)
+    level = 1 / (1 + np.exp(-noise / noise.std() * 4)) + 0.7 / (1 + np.exp(-noise / noise.std() * 4 + 4))
+    voxels = torch.from_numpy(level).float()
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, 3] = -(size - 1) / 2
+    maps = AcousticMaps(
+        1.5 + 0.1 * voxels, 0.3 * voxels, 0.1 + 0.5 * voxels, matrix, tissue("water"), "t1", ("made up",)
+    )
+    return Volume(voxels * 100, matrix), maps
+
+
+def poses(count):
+    turns = Rotation.from_euler("yx", [[25 * n, 8 * n] for n in range(count)], degrees=True).as_matrix()
+    result = np.tile(np.eye(4), (count, 1, 1))
+    result[:, :3, :3] = turns
+    result[:, :3, 3] = -turns @ [0, 25, 0]
+    return result
+
+
+def slices_of(volume, transducer_to_ras):
+    """Ultrasound that shows the squared gradient and the intensity of the volume, sampled by SciPy, with noise."""
+    rng = np.random.default_rng(5)
+    voxels = volume.voxels.numpy()
+    shown = voxels / voxels.std() + 3 * ndimage.gaussian_gradient_magnitude(voxels, 1) / voxels.std()
+    row, column = np.mgrid[:110, :130]
+    image_to_transducer = np.diag([0.5, 0.5, 1, 1.0])
+    image_to_transducer[:2, 3] = (-32.0, -2.0)
+    x, y = column * 0.5 - 32, row * 0.5 - 2
+    angle, depth = np.arctan2(x, y + 10), np.hypot(x, y + 10) - 10
+    mask = (np.abs(angle) < np.deg2rad(30)) & (depth >= 0) & (depth <= 50)
+    images = []
+    for pose in transducer_to_ras:
+        ras = np.stack([x, y, 0 * x], -1) @ pose[:3, :3].T + pose[:3, 3]
+        index = (ras - volume.ijk_to_ras[:3, 3].numpy())[..., ::-1]
+        image = ndimage.map_coordinates(shown, np.moveaxis(index, -1, 0), order=1)
+        images.append(100 * mask * (1.5 + image + 0.5 * rng.normal(size=image.shape) - depth / 30))
+    return UltrasoundSlices(np.stack(images), mask, image_to_transducer, torch.from_numpy(transducer_to_ras), PROBE)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    volume, maps = blobs()
+    return volume, maps, slices_of(volume, poses(3))
+
+
+def test_correction_turns_about_its_center():
+    center, vector = np.array([5.0, -3.0, 8.0]), np.array([0.2, -0.1, 0.3])
+    units = torch.tensor([[1.0, 2.0, 3.0, *(vector * LEVER_MM)]], dtype=torch.float64)
+    matrix = correction_matrix(units, torch.from_numpy(center))[0].numpy()
+    expected = Rotation.from_rotvec(vector).apply([1.0, 1.0, 1.0] - center) + center + [1, 2, 3]
+    assert (matrix @ [1, 1, 1, 1])[:3] == pytest.approx(expected)
+    assert matrix[3].tolist() == [0, 0, 0, 1]
+
+
+def test_in_plane_corrections_stay_in_the_plane():
+    pose = torch.eye(4, dtype=torch.float64)
+    pose[:3, :3] = torch.from_numpy(rotation(1))
+    pose[:3, 3] = torch.tensor([10.0, 20.0, 30.0])
+    center = (pose @ torch.tensor([0.0, 25, 0, 1], dtype=torch.float64))[:3]
+    directions = free_directions("in_plane", pose)
+    assert directions.shape == (6, 3)
+    units = (directions @ torch.tensor([3.0, -2.0, 8.0], dtype=torch.float64))[None]
+    moved = correction_matrix(units, center)[0] @ pose
+    points = torch.tensor([[0.0, 0, 0, 1], [10, 30, 0, 1], [-5, 45, 0, 1]], dtype=torch.float64)
+    back = torch.linalg.inv(pose) @ moved @ points.T
+    assert back[2].abs().max() < 1e-9
+    assert (back[:2] - points.T[:2]).abs().max() > 2
+    with pytest.raises(DiffUSError, match="in_plane"):
+        free_directions("affine", pose)
+
+
+def test_observation_reads_the_image_at_the_scan_lines():
+    """On an image that is linear in mm, smoothing and interpolation change nothing away from the rim."""
+    row, column = np.mgrid[:130, :150]
+    image_to_transducer = np.diag([0.5, 0.5, 1, 1.0])
+    image_to_transducer[:2, 3] = (-37.0, -6.0)
+    x, y = column * 0.5 - 37, row * 0.5 - 6
+    image = 200 + x + 2 * y
+    slices = UltrasoundSlices(
+        image[None], np.ones_like(image, dtype=bool), image_to_transducer, torch.eye(4)[None], PROBE
+    )
+    observed = observe(slices, 16, 25, smoothing_mm=0.7)
+    angle = np.deg2rad(np.linspace(-30, 30, 16))[:, None]
+    depth = (np.arange(25) + 0.5) * 2
+    lateral, deep = np.sin(angle) * (10 + depth), np.cos(angle) * (10 + depth) - 10
+    expected = (200 + lateral + 2 * deep) / image.max()
+    assert observed.values[0, 3:-3, 2:-2].numpy() == pytest.approx(expected[3:-3, 2:-2], abs=1e-3)
+    assert observed.weights[0, :, 0].sum() == 0  # near field
+    assert observed.weights[0, :, 5:].min() == 1
+
+
+def test_slices_from_images_keep_every_pixel_in_its_place():
+    fan = FanGeometry("curvilinear", (20.0, 60.0), 3.0, 30.0, 25.0, 110.0, 0.0, (120, 140), (0, 0, 139, 119), 1.0)
+    image_to_ras = np.eye(4)
+    image_to_ras[:3, :3] = rotation(2) * 0.4
+    image_to_ras[:3, 2] = 0  # a 2D image has no third axis
+    image_to_ras[:3, 3] = [7, 8, 9]
+    images = np.random.default_rng(0).random((1, 120, 140))
+    slices = slices_from_images(images, torch.from_numpy(image_to_ras)[None], fan)
+    pixel = np.array([90.0, 50.0, 0, 1])
+    through = slices.transducer_to_ras[0].numpy() @ slices.image_to_transducer @ pixel
+    assert through == pytest.approx(image_to_ras @ pixel, abs=1e-9)
+    assert slices.probe.radius_mm == pytest.approx(10.0)
+    assert slices.probe.depth_mm == pytest.approx(34.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m * np.array([1, 1.2, 1, 1]), "far from rigid"),
+        (lambda m: m + np.array([[0, 0.1, 0, 0]] + [[0] * 4] * 3), "far from rigid"),
+        (lambda m: m * 0.0, "spacing"),
+        (lambda m: m * np.nan, "finite"),
+    ],
+)
+def test_bad_calibration_is_refused(change, message):
+    fan = FanGeometry("linear", (50.0, 5.0), 90.0, 0.0, 0.0, 80.0, 40.0, (100, 100), (0, 0, 99, 99), 1.0)
+    matrix = torch.from_numpy(change(np.diag([0.3, 0.3, 1, 1.0])))
+    with pytest.raises(DiffUSError, match=message):
+        slices_from_images(np.random.default_rng(0).random((1, 100, 100)), matrix[None], fan)
+
+
+def test_constant_frame_and_missing_pose_are_refused(scene):
+    slices = scene[2]
+    flat = slices.images.copy()
+    flat[1] = 4
+    with pytest.raises(DiffUSError, match="image 1 is constant"):
+        replace(slices, images=flat)
+    with pytest.raises(DiffUSError, match="do not fit together"):
+        replace(slices, transducer_to_ras=slices.transducer_to_ras[:2])
+
+
+def objective_of(scene, count=2):
+    volume, maps, slices = scene
+    slices = replace(slices, images=slices.images[:count], transducer_to_ras=slices.transducer_to_ras[:count])
+    center = slices.centers_ras_mm.mean(0)
+    anatomy = crop(volume, maps, slices.centers_ras_mm, margin_mm=60)
+    return Objective(anatomy, slices, SMALL, center, torch.full((6,), 5.0), torch.device("cpu"))
+
+
+def test_gradient_of_the_posterior_equals_finite_differences(scene):
+    objective = objective_of(scene)
+    units = torch.tensor([[0.6, -0.4, 0.5, 0.7, -0.3, 0.8], [2.0, 1.0, -1.0, 0.0, 1.0, -2.0]])
+    _, gradient = objective.posterior_and_gradient(units)
+    step = 0.02
+    for axis in range(6):
+        shift = torch.zeros(6)
+        shift[axis] = step
+        numeric = (objective.posterior(units + shift) - objective.posterior(units - shift)) / (2 * step)
+        # The trilinear volume has kinks between voxels, which a difference straddles.
+        assert numeric.tolist() == pytest.approx(gradient[:, axis].tolist(), rel=0.15, abs=0.4)
+
+
+def test_curvature_holds_the_prior(scene):
+    """Doubling the certainty of the prior changes the Hessian by exactly its inverse variance."""
+    objective = objective_of(scene, count=1)
+    units, directions = torch.zeros(6), torch.eye(6, dtype=torch.float64)
+    _, _, weak = objective.curvature(units, directions)
+    objective._prior = torch.full((6,), 2.5)
+    _, _, strong = objective.curvature(units, directions)
+    assert (weak - strong).numpy() == pytest.approx(np.eye(6) * (1 / 2.5**2 - 1 / 5.0**2), abs=2e-3)
+
+
+def test_chunks_do_not_change_the_scores(scene):
+    objective = objective_of(scene)
+    units = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    whole = objective.score(units)
+    objective._chunk = 2
+    assert objective.score(units).tolist() == pytest.approx(whole.tolist(), abs=1e-6)
+
+
+class Quadratic:
+    """Stands in for an objective: -1/2 (u - top)^T A (u - top) plus a cubic term."""
+
+    def __init__(self, free=6):
+        generator = torch.Generator().manual_seed(3)
+        root = torch.randn(6, 6, generator=generator, dtype=torch.float64)
+        self.matrix = root @ root.T + torch.eye(6, dtype=torch.float64)
+        self.top = torch.tensor([1.0, -2.0, 0.5, 1.5, 0.3, -1.0], dtype=torch.float64)
+
+    def posterior(self, units):
+        away = units.double() - self.top
+        return (-0.5 * ((away @ self.matrix) * away).sum(1) - 0.05 * away.abs().pow(3).sum(1)).float()
+
+    def posterior_and_gradient(self, units):
+        units = units.detach().clone().requires_grad_()
+        value = self.posterior(units)
+        return value.detach(), torch.autograd.grad(value.sum(), units)[0]
+
+    curvature = Objective.curvature
+
+
+def finish(steps):
+    seen = []
+    while True:
+        try:
+            seen.append(next(steps))
+        except StopIteration as stop:
+            return stop.value, seen
+
+
+def test_newton_finds_the_top_and_its_curvature():
+    objective = Quadratic()
+    optimum, seen = finish(search.polish(objective, torch.zeros(6), torch.eye(6, dtype=torch.float64)))
+    assert optimum.units.tolist() == pytest.approx(objective.top.tolist(), abs=0.03)
+    assert optimum.hessian.numpy() == pytest.approx(-objective.matrix.numpy(), rel=0.1, abs=0.3)
+    assert [step.score for step in seen] == sorted(step.score for step in seen)
+
+
+def test_search_moves_only_what_may_move():
+    objective = Quadratic()
+    directions = free_directions("translation", torch.eye(4))
+    starts = search.quasi_random_starts(8, torch.full((6,), 4.0), directions, seed=0)
+    (units, values), _ = finish(search.climb(objective, starts, directions, "coarse"))
+    assert starts[:, 3:].abs().max() == 0 and units[:, 3:].abs().max() == 0
+    optimum, _ = finish(search.polish(objective, units[values.argmax()], directions))
+    # The best translation without rotation, by linear algebra (the cubic term shifts it a little).
+    a, top = objective.matrix.numpy(), objective.top.numpy()
+    expected = top[:3] + np.linalg.solve(a[:3, :3], a[:3, 3:] @ top[3:])
+    assert optimum.units[:3].numpy() == pytest.approx(expected, abs=0.35)
+
+
+def test_starts_cover_the_prior():
+    starts = search.quasi_random_starts(513, torch.tensor([3.0] * 3 + [6.0] * 3), torch.eye(6).double(), seed=1)
+    assert starts[0].tolist() == [0] * 6
+    assert starts[1:].mean(0).abs().max() < 0.2
+    assert starts[1:].std(0).tolist() == pytest.approx([3] * 3 + [6] * 3, rel=0.06)
+
+
+def test_distinct_keeps_the_best_of_each_hill():
+    units = torch.tensor([[0.0] * 6, [0.5] + [0.0] * 5, [9.0] + [0.0] * 5, [30.0] + [0.0] * 5])
+    kept = search.distinct(units, torch.tensor([1.0, 2.0, 0.5, -1.0]), keep=2)
+    assert kept[:, 0].tolist() == [0.5, 9.0]
+
+
+def test_uncertainty_equals_a_monte_carlo_of_corrections(scene):
+    slices = scene[2]
+    center = slices.centers_ras_mm.mean(0)
+    generator = torch.Generator().manual_seed(0)
+    root = torch.randn(6, 6, generator=generator, dtype=torch.float64) * 0.3 + torch.eye(6)
+    precision = root @ root.T * 4
+    expected = trust.uncertainty_mm(-precision, torch.eye(6, dtype=torch.float64), slices, center)
+    sampler = torch.distributions.MultivariateNormal(torch.zeros(6).double(), precision_matrix=precision)
+    torch.manual_seed(0)
+    identity = torch.eye(4, dtype=torch.float64)
+    own = []
+    for matrix in correction_matrix(sampler.sample((4000,)), center):
+        moved = trust.displacements_mm(matrix, identity, slices)
+        own.append(torch.einsum("spi,sij->spj", moved, slices.transducer_to_ras[:, :3, :3]))
+    measured = torch.stack(own).square().mean((0, 1, 2)).sqrt()
+    assert list(expected) == pytest.approx(measured.tolist(), rel=0.05)
+
+
+GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "word"),
+    [
+        ({}, "accept", "far better"),
+        ({"contrast": 5.0}, "check", "random"),
+        ({"contrast": 2.0}, "reject", "random"),
+        ({"gain": 7.0}, "check", "chance"),
+        ({"gain": 1.0}, "reject", "chance"),
+        ({"margin": 0.3, "competitor_mm": 7.0}, "check", "7 mm away"),
+        ({"uncertainty_mm": (0.3, 0.2, 3.0)}, "check", "elevational"),
+        ({"uncertainty_mm": (9.0, 0.2, 3.0)}, "reject", "lateral"),
+        ({"coverage": 0.5}, "check", "50%"),
+        ({"coverage": 0.1}, "reject", "10%"),
+        ({"prior_sigmas": 4.0}, "check", "tracking"),
+    ],
+)
+def test_verdicts(change, verdict, word):
+    given, reasons = trust.judge(replace(GOOD, **change))
+    assert given == verdict
+    assert word in " ".join(reasons)
+
+
+def perturbed(slices, translation, rotation_vector):
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_rotvec(rotation_vector).as_matrix()
+    matrix[:3, 3] = translation
+    return matrix, replace(slices, transducer_to_ras=torch.from_numpy(matrix) @ slices.transducer_to_ras)
+
+
+@pytest.fixture(scope="module")
+def aligned(scene):
+    volume, maps, slices = scene
+    error, wrong = perturbed(slices, [3.0, -2.0, 2.5], [0.05, 0.06, -0.04])
+    return error, register(volume, wrong, RegistrationSettings(device="cpu"), maps), wrong
+
+
+def test_a_known_error_is_undone(scene, aligned):
+    error, result, _ = aligned
+    left = trust.mean_distance_mm(result.correction_ras @ torch.from_numpy(error), torch.eye(4), scene[2])
+    assert left < 0.7
+    assert result.verdict == "accept"
+    assert result.score_final > 2 * result.score_initial
+    moved = trust.mean_distance_mm(result.correction_ras, torch.eye(4), aligned[2])
+    assert result.displacement_mm == pytest.approx(moved)
+
+
+def test_the_same_seed_gives_the_same_result(scene, aligned):
+    again = register(scene[0], aligned[2], RegistrationSettings(device="cpu"), scene[1])
+    assert torch.equal(again.correction_ras, aligned[1].correction_ras)
+
+
+def test_steps_tell_where_they_are_and_can_be_left(scene, aligned):
+    task = Alignment(scene[0], aligned[2], RegistrationSettings(device="cpu"), scene[1])
+    steps = task.steps()
+    first = next(steps)
+    assert first.stage == "start" and first.correction_ras.shape == (4, 4)
+    steps.close()
+    assert task.result is None
+
+
+def test_ultrasound_elsewhere_is_refused(scene):
+    _, far = perturbed(scene[2], [500.0, 0, 0], [0.0, 0, 0])
+    with pytest.raises(DiffUSError, match="does not meet the volume"):
+        Alignment(scene[0], far)
+
+
+def test_bad_settings_are_refused():
+    with pytest.raises(DiffUSError, match="quick"):
+        RegistrationSettings(preset="slow")
+    with pytest.raises(DiffUSError, match="above zero"):
+        RegistrationSettings(prior_mm=0.0)
+
+
+def test_another_volume_is_not_accepted(scene, aligned):
+    volume, maps = blobs(seed=9)
+    result = register(volume, aligned[2], RegistrationSettings(device="cpu"), maps)
+    assert result.verdict != "accept"
+
+
+def test_presets_follow_fewer_starts_than_they_score():
+    for preset in alignment.PRESETS.values():
+        assert preset.starts > preset.climbed > preset.refined >= 2
