@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 MIN_LINE_SPACING_MM = 0.05
 """Lines closer than this, near the point where they meet, tell nothing about the change across them."""
 
+SATURATION = 1e3
+"""Largest amplitude that the receiver takes, relative to white matter; bone under time-gain compensation exceeds it."""
+
 RING_DOWN_MM = 0.8
 RING_DOWN_AMPLITUDE = 4.0
 
@@ -155,7 +158,7 @@ class Renderer:
         specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
         if settings.near_field:
             diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
-        power = self._receive(diffuse, specular, pose)
+        power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
         if settings.log_compression:
             gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db)
         else:
@@ -232,7 +235,7 @@ class Renderer:
 
     def _noise(self, pose: torch.Tensor) -> torch.Tensor:
         """(2, B, L, N) scattering amplitudes of variance 1, summed over the thickness of the beam."""
-        matrix = ras_to_sites(self.dtype, self.device)
+        matrix = ras_to_sites(self.probe.wavelength_mm, self.dtype, self.device)
         total = sum(
             weight * scatterers(self._points(pose, matrix, offset, between=True), self.settings.seed)
             for offset, weight in self._elevation

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from scipy.fft import next_fast_len
 
-from DiffUSLib.image_formation.scatterers import CORRELATION_MM
+from DiffUSLib.image_formation.scatterers import CORRELATION_SITES
 from DiffUSLib.probe import Probe
 
 FWHM_TO_SIGMA = 1 / (2 * math.sqrt(2 * math.log(2)))
@@ -54,18 +54,18 @@ def elevation_quadrature(planes: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(nodes), torch.from_numpy(weights / weights.sum())
 
 
-def blurred_noise_power(sigma: torch.Tensor, step_mm: torch.Tensor) -> torch.Tensor:
+def blurred_noise_power(sigma: torch.Tensor, step_sites: torch.Tensor) -> torch.Tensor:
     """Power that the scatterers keep after a unit-area Gaussian blur along one axis.
 
     Args:
         sigma: (...) standard deviation of the blur in steps.
-        step_mm: (...) distance between samples in mm.
+        step_sites: (...) distance between samples in scatterer sites.
     """
     reach = max(2, math.ceil(5 * float(sigma.max())))
     lag = torch.arange(-reach, reach + 1, dtype=sigma.dtype, device=sigma.device)
     overlap = torch.exp(-(lag / (2 * sigma[..., None])).square())  # the blur correlated with itself
     overlap = overlap / overlap.sum(dim=-1, keepdim=True)
-    likeness = torch.exp(-0.5 * (lag * step_mm[..., None] / CORRELATION_MM).square())
+    likeness = torch.exp(-0.5 * (lag * step_sites[..., None] / CORRELATION_SITES).square())
     return (overlap * likeness).sum(dim=-1)
 
 
@@ -95,7 +95,9 @@ class PointSpread:
         self._padded = next_fast_len(probe.lines + math.ceil(3 * float(lateral.max())))
         cycles = torch.fft.fftfreq(self._padded, dtype=depth_mm.dtype, device=depth_mm.device)
         self._transfer = torch.exp(-2 * (math.pi * cycles[:, None] * lateral).square())
-        self.noise_power = blurred_noise_power(lateral, spacing_mm) * blurred_noise_power(axial, step_mm)
+        self.noise_power = blurred_noise_power(lateral, spacing_mm / probe.wavelength_mm) * blurred_noise_power(
+            axial, step_mm / probe.wavelength_mm
+        )
         """(N,) power that scatterers of variance 1 keep at each depth."""
 
     def __call__(self, lines: torch.Tensor) -> torch.Tensor:

@@ -8,11 +8,8 @@ import torch
 
 from DiffUSLib.sampling import sample_trilinear
 
-SPACING_MM = 0.3
-"""Distance between neighboring scatterer sites, finer than the resolution cell of the probes."""
-
-CORRELATION_MM = SPACING_MM / 3**0.5
-"""Standard deviation of the autocorrelation of the interpolated field (that of a cubic B-spline)."""
+CORRELATION_SITES = 3**-0.5
+"""Standard deviation of the autocorrelation of the interpolated field (that of a cubic B-spline), in sites."""
 
 _SITES = 96  # along each axis; then the field repeats
 
@@ -32,10 +29,13 @@ def _field(seed: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     return sites.to(device=device, dtype=dtype)
 
 
-def ras_to_sites(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """(1, 4, 4) matrix from RAS in mm to scatterer sites along the axes of the lattice."""
+def ras_to_sites(wavelength_mm: float, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(1, 4, 4) matrix from RAS in mm to scatterer sites along the axes of the lattice.
+
+    Sites are one wavelength apart: several in each resolution cell, as fully developed speckle needs.
+    """
     matrix = torch.eye(4, dtype=torch.float64)
-    matrix[:3, :3] = _LATTICE_AXES / SPACING_MM
+    matrix[:3, :3] = _LATTICE_AXES / wavelength_mm
     return matrix.to(dtype=dtype, device=device)[None]
 
 
