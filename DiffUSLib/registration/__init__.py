@@ -9,7 +9,7 @@ from DiffUSLib.registration.alignment import (
     register,
 )
 from DiffUSLib.registration.correction import degrees_of_freedom_names
-from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images
+from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images, square_pixels
 
 __all__ = [
     "PRESETS",
@@ -21,4 +21,5 @@ __all__ = [
     "degrees_of_freedom_names",
     "register",
     "slices_from_images",
+    "square_pixels",
 ]

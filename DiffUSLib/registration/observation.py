@@ -16,6 +16,7 @@ from DiffUSLib.probe import Probe
 
 _NEAR_FIELD_MM = 3.0  # ring-down of the transducer: says nothing about the patient
 _ASSUMED_FREQUENCY_MHZ = 5.0
+_LARGEST_ASPECT, _LARGEST_SKEW = 1.5, 0.09  # of pixels in a calibration that can be believed (5 degrees)
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,48 @@ class UltrasoundSlices:
         return (origins[:, None] + directions[:, None] * depths[:, None]).reshape(-1, 3)
 
 
+def square_pixels(images: np.ndarray, image_to_ras: torch.Tensor) -> tuple[np.ndarray, torch.Tensor]:
+    """Images with square pixels, and their matrices; the longer side of the pixels is divided.
+
+    Args:
+        images: (S, H, W) gray.
+        image_to_ras: (S, 4, 4) from (column, row, 0, 1) to RAS in mm.
+
+    Raises:
+        DiffUSError: if the matrices do not keep shapes at all (spacing or calibration is wrong).
+    """
+    matrices = torch.as_tensor(image_to_ras, dtype=torch.float64).clone()
+    lengths = matrices[:, :3, :2].norm(dim=1)
+    if not bool(torch.isfinite(matrices).all()) or float(lengths.min()) < 1e-6:
+        raise DiffUSError("the transform from image to patient is not finite or has no pixel spacing; check it.")
+    across, down = lengths.mean(0).tolist()
+    skew = (matrices[:, :3, 0] * matrices[:, :3, 1]).sum(1) / lengths.prod(1)
+    uneven = float((lengths / lengths.mean(0) - 1).abs().max())
+    if max(across / down, down / across) > _LARGEST_ASPECT or float(skew.abs().max()) > _LARGEST_SKEW or uneven > 0.02:
+        raise DiffUSError(
+            f"the transform from image to patient is far from rigid (pixels of {across:.3g} x {down:.3g} mm, "
+            f"{float(skew.abs().max()):.0%} skew, {uneven:.0%} difference between frames); check the calibration."
+        )
+    images = np.asarray(images)
+    if abs(across / down - 1) < 0.005:
+        return images, matrices
+    axis, factor = (2, across / down) if across > down else (1, down / across)
+    count = round(images.shape[axis] * factor)
+    # Pixel centers stay within the image: the first and the last keep their places.
+    factor = (count - 1) / (images.shape[axis] - 1)
+    zoom = [1.0, 1.0, 1.0]
+    zoom[axis] = count / images.shape[axis]
+    matrices[:, :, 2 - axis] /= factor
+    return ndimage.zoom(images, zoom, order=1, grid_mode=False), matrices
+
+
 def slices_from_images(
     images: np.ndarray,
     image_to_ras: torch.Tensor,
     fan: FanGeometry | None = None,
     frequency_mhz: float = _ASSUMED_FREQUENCY_MHZ,
 ) -> UltrasoundSlices:
-    """Slices from images and their ImageToRas matrices; the fan is found in the images unless given.
+    """Slices from images with square pixels and their ImageToRas matrices; the fan is found in them unless given.
 
     Args:
         images: (S, H, W) gray.
@@ -89,28 +125,18 @@ def slices_from_images(
         frequency_mhz: of the probe; blurs the rendered images and does little else.
 
     Raises:
-        DiffUSError: if no fan is found, or the matrices do not keep shapes (spacing or calibration is wrong).
+        DiffUSError: if no fan is found, or the pixels are not square (see `square_pixels`).
     """
     images = np.asarray(images)
     matrices = torch.as_tensor(image_to_ras, dtype=torch.float64)
+    if square_pixels(images, matrices)[0].shape != images.shape:
+        raise DiffUSError("the pixels are not square; resample the images with square_pixels first.")
     fan = fan or detect_fan(images)
-    across, down = matrices[:, :3, 0], matrices[:, :3, 1]
-    lengths = torch.stack([across.norm(dim=1), down.norm(dim=1)])
-    spacing = lengths.mean()
-    skew = (across * down).sum(1) / lengths.prod(0).clamp_min(1e-12)
-    if not bool(torch.isfinite(matrices).all()) or float(spacing) < 1e-6:
-        raise DiffUSError(
-            "the transform from image to patient is not finite or has no pixel spacing; check the input."
-        )
-    if float((lengths / spacing - 1).abs().max()) > 0.03 or float(skew.abs().max()) > 0.03:
-        raise DiffUSError(
-            "the transform from image to patient is far from rigid (its pixels are not square, or differ between "
-            "frames); check the calibration."
-        )
-    size = float(spacing)
+    size = float(matrices[:, :3, :2].norm(dim=1).mean())
     to_transducer = fan.image_to_transducer((size, size))
-    axes = torch.stack([across / lengths[0, :, None], down / lengths[1, :, None]], dim=2)
+    axes = matrices[:, :3, :2] / size
     axes = torch.cat([axes, torch.linalg.cross(axes[:, :, 0], axes[:, :, 1]).unsqueeze(2)], dim=2)
+    # The nearest rotation; what a calibration has of skew is shared evenly between both axes.
     left, _, right = torch.linalg.svd(axes)
     rigid = torch.eye(4, dtype=torch.float64).repeat(len(matrices), 1, 1)
     rigid[:, :3, :3] = left @ right

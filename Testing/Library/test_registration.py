@@ -21,6 +21,7 @@ from DiffUSLib.registration import (
     register,
     search,
     slices_from_images,
+    square_pixels,
     trust,
 )
 from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
@@ -148,7 +149,7 @@ def test_slices_from_images_keep_every_pixel_in_its_place():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda m: m * np.array([1, 1.2, 1, 1]), "far from rigid"),
+        (lambda m: m * np.array([1, 1.7, 1, 1]), "far from rigid"),
         (lambda m: m + np.array([[0, 0.1, 0, 0]] + [[0] * 4] * 3), "far from rigid"),
         (lambda m: m * 0.0, "spacing"),
         (lambda m: m * np.nan, "finite"),
@@ -159,6 +160,21 @@ def test_bad_calibration_is_refused(change, message):
     matrix = torch.from_numpy(change(np.diag([0.3, 0.3, 1, 1.0])))
     with pytest.raises(DiffUSError, match=message):
         slices_from_images(np.random.default_rng(0).random((1, 100, 100)), matrix[None], fan)
+
+
+def test_square_pixels_keep_every_pixel_in_its_place():
+    """A ramp along the rows, whose value tells the row in mm, after pixels of 0.4 x 0.5 mm became 0.4 x 0.4 mm."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(4) * [0.4, 0.5, 1]
+    matrix[:3, 3] = [1, 2, 3]
+    image = np.tile(np.arange(60.0)[:, None] * 0.5, (1, 50))
+    images, matrices = square_pixels(image[None], torch.from_numpy(matrix)[None])
+    assert images.shape == (1, 75, 50)
+    assert matrices[0, :3, :2].norm(dim=0).tolist() == pytest.approx([0.4, 0.4], rel=0.01)
+    place = matrices[0].numpy() @ [10, 40, 0, 1]
+    assert (np.linalg.inv(matrix) @ place)[1] * 0.5 == pytest.approx(images[0, 40, 10])
+    with pytest.raises(DiffUSError, match="not square"):
+        slices_from_images(image[None], torch.from_numpy(matrix)[None])
 
 
 def test_constant_frame_and_missing_pose_are_refused(scene):

@@ -1,0 +1,221 @@
+"""`diffus register`: correct the place of tracked ultrasound by an MRI or CT."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.cli.options import MODALITIES
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.fan_detection import detect_fan
+from DiffUSLib.io import read_transform, read_volume, write_transform
+from DiffUSLib.io.chain import read_calibration
+from DiffUSLib.io.files import check_folder, written_whole
+from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
+from DiffUSLib.pose import check_rigid
+from DiffUSLib.registration import (
+    PRESETS,
+    Alignment,
+    RegistrationResult,
+    RegistrationSettings,
+    UltrasoundSlices,
+    degrees_of_freedom_names,
+    slices_from_images,
+    square_pixels,
+)
+
+_DEFAULT_FRAMES = 7
+
+
+def add_parser(commands) -> None:
+    parser = commands.add_parser(
+        "register",
+        help="align tracked ultrasound to an MRI or CT",
+        description="Find the rigid correction that makes tracked ultrasound agree with an MRI or CT, and say whether "
+        "to trust it. Not for clinical use.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Example:\n  diffus register head.nii.gz sweep.igs.mha --calibration device.xml -o correction.tfm "
+        "--report report.json",
+    )
+    parser.add_argument("volume", metavar="VOLUME", help="MRI or CT: NRRD, NIfTI or MetaImage file, or DICOM folder")
+    parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")
+    parser.add_argument("--initial", metavar="FILE", help="ReferenceToRas as Slicer saves it (default: identity)")
+    parser.add_argument("--calibration", metavar="XML", help="PLUS device set with ImageToProbe")
+    parser.add_argument(
+        "--frames", type=_frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
+    )
+    parser.add_argument("--spacing", type=float, metavar="MM", help="pixel size, if the file does not hold it")
+    parser.add_argument("--modality", default="auto", choices=MODALITIES[:-1], help="of the volume (default: auto)")
+    parser.add_argument("--preset", default="quick", choices=PRESETS, help="how far to look (default: quick)")
+    parser.add_argument(
+        "--dof", default="rigid", choices=degrees_of_freedom_names(), help="what may change (default: rigid)"
+    )
+    parser.add_argument("--prior-mm", type=float, metavar="MM", help="expected error of the tracking per axis")
+    parser.add_argument("--prior-deg", type=float, metavar="DEG", help="expected error of the tracking per axis")
+    parser.add_argument("--seed", type=int, default=0, help="of the starts (default: 0)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1, often fastest)")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="CORRECTION", help=".tfm, moves the ultrasound in RAS"
+    )
+    parser.add_argument("--report", metavar="JSON", help="verdict, reasons and figures")
+    parser.add_argument("--picture", metavar="PNG", help="ultrasound and rendered image before and after")
+    parser.set_defaults(run=run)
+
+
+def _frame_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no list of frame numbers; write for instance 0,5,10") from None
+
+
+def run(arguments: argparse.Namespace) -> None:
+    for path in (arguments.output, arguments.report, arguments.picture):
+        if path is not None:
+            check_folder(path)
+    if arguments.threads < 1:
+        raise DiffUSError(f"--threads is {arguments.threads}; give at least 1.")
+    torch.set_num_threads(arguments.threads)
+    settings = RegistrationSettings(
+        arguments.preset, arguments.dof, arguments.prior_mm, arguments.prior_deg, arguments.seed, arguments.device
+    )
+    tracked = read_tracked_frames(arguments.frames_file)
+    slices, used = make_slices(tracked, arguments.initial, arguments.calibration, arguments.frames, arguments.spacing)
+    volume = read_volume(arguments.volume)
+    maps = acoustic_maps(volume, modality=arguments.modality)
+    alignment = Alignment(volume, slices, settings, maps)
+    stage = None
+    for progress in alignment.steps():
+        if progress.stage != stage:
+            stage = progress.stage
+            print(f"{stage} ...", file=sys.stderr, flush=True)
+    result = alignment.result
+    report = make_report(result, used)
+    if arguments.picture is not None:
+        with written_whole(arguments.picture) as temporary:
+            draw_picture(temporary, slices, maps, result)
+    if arguments.report is not None:
+        with written_whole(arguments.report) as temporary:
+            Path(temporary).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_transform(arguments.output, result.correction_ras)
+    print(f"{result.verdict.upper()}: {' '.join(result.reasons)}")
+    axes = ", ".join(f"{value:+.1f}" for value in result.displacement_axes_mm)
+    print(f"The ultrasound moves by {result.displacement_mm:.1f} mm (lateral, depth, elevation: {axes} mm).")
+    print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
+
+
+def make_slices(
+    tracked: TrackedFrames,
+    initial: str | None = None,
+    calibration: str | None = None,
+    frames: list[int] | None = None,
+    spacing_mm: float | None = None,
+) -> tuple[UltrasoundSlices, list[int]]:
+    """Slices of a tracked sequence in RAS, and the numbers of their frames.
+
+    Args:
+        tracked: the sequence.
+        initial: file with ReferenceToRas; without it, the sequence's own ReferenceToRas or the identity.
+        calibration: PLUS device set.
+        frames: numbers of the frames to use.
+        spacing_mm: pixel size.
+
+    Raises:
+        DiffUSError: if a file or link is missing, a frame is not there or not valid, or no fan is found.
+    """
+    constants = read_calibration(calibration) if calibration else {}
+    names = {name.lower() for name in (*tracked.transforms, *constants)}
+    goal = "Ras" if initial is None and any(name.endswith("toras") for name in names) else "Reference"
+    image_to_goal, valid = tracked.image_to(goal, constants, spacing_mm)
+    if initial is not None:
+        reference_to_ras = read_transform(initial)
+        check_rigid(reference_to_ras, f"the transform in {initial}")
+        image_to_goal = reference_to_ras @ image_to_goal
+    good = valid.nonzero().flatten().tolist()
+    for number in frames or ():
+        if not 0 <= number < len(valid):
+            raise DiffUSError(f"there is no frame {number}; {tracked.name} has the frames 0 to {len(valid) - 1}.")
+        if number not in good:
+            raise DiffUSError(f"frame {number} of {tracked.name} has no valid tracking; leave it out.")
+    skipped = len(valid) - len(good)
+    if skipped:
+        print(f"{skipped} of {len(valid)} frames have no valid tracking and are skipped.", file=sys.stderr)
+    if frames is None:
+        spread = np.linspace(0, len(good) - 1, min(_DEFAULT_FRAMES, len(good))).round().astype(int)
+        frames = [good[index] for index in spread]
+    images, matrices = square_pixels(tracked.images.numpy()[good], image_to_goal[good])
+    picked = [good.index(number) for number in frames]
+    # The fan is the same in all frames: the more of them, the fewer shadows hide it.
+    return slices_from_images(images[picked], matrices[picked], detect_fan(images)), frames
+
+
+def make_report(result: RegistrationResult, frames: list[int]) -> dict:
+    """What `--report` writes."""
+    evidence = result.evidence
+    return {
+        "verdict": result.verdict,
+        "reasons": result.reasons,
+        "score_initial": result.score_initial,
+        "score_final": result.score_final,
+        "seconds": result.seconds,
+        "correction_ras": result.correction_ras.tolist(),
+        "displacement_mm": result.displacement_mm,
+        "displacement_axes_mm": list(result.displacement_axes_mm),
+        "uncertainty_mm": list(result.uncertainty_mm),
+        "competitor_ras": None if result.competitor_ras is None else result.competitor_ras.tolist(),
+        "evidence": {
+            "contrast_sigmas": evidence.contrast,
+            "gain_nats": evidence.gain,
+            "margin_sigmas": evidence.margin if np.isfinite(evidence.margin) else None,
+            "competitor_mm": evidence.competitor_mm,
+            "coverage": evidence.coverage,
+            "prior_sigmas": evidence.prior_sigmas,
+        },
+        "frames_used": frames,
+        "device": result.device,
+        "seed": result.seed,
+    }
+
+
+def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: RegistrationResult) -> None:
+    """Write a PNG of the middle slice: the ultrasound, what is rendered before and after, and checkerboards."""
+    from matplotlib.figure import Figure
+    from scipy import ndimage
+
+    from DiffUSLib.renderer import Renderer
+    from DiffUSLib.settings import look
+
+    settings = look("clinical", speckle=False, width_px=360, height_px=360, near_field=False)
+    renderer = Renderer(maps, slices.probe, settings, device="cpu")
+    middle = len(slices.images) // 2
+    before = slices.transducer_to_ras[middle]
+    rendered = renderer(torch.stack([before, result.correction_ras @ before]))
+    to_image = np.linalg.inv(slices.image_to_transducer) @ renderer.grid.image_to_transducer().numpy()
+    row, column = np.mgrid[:360, :360]
+    x, y = (to_image[axis, 0] * column + to_image[axis, 1] * row + to_image[axis, 3] for axis in (0, 1))
+    mask = rendered.mask.numpy()
+    ultrasound = ndimage.map_coordinates(slices.images[middle], [y, x], order=1) * mask
+    ultrasound = ultrasound / max(ultrasound.max(), 1e-6)
+    board = (row // 30 + column // 30) % 2 == 0
+    panels = {"ultrasound": ultrasound}
+    for name, image in zip(("before", "after"), rendered.image.numpy(), strict=True):
+        panels[f"rendered, {name}"] = image
+    for name in ("before", "after"):
+        # Equal brightness on both kinds of squares.
+        image = panels[f"rendered, {name}"]
+        matched = image * (ultrasound[mask].mean() / max(image[mask].mean(), 1e-6))
+        panels[f"checkerboard, {name}"] = np.where(board, ultrasound, np.clip(matched, 0, 1))
+    figure = Figure(figsize=(15, 3.3), facecolor="black", layout="constrained")
+    for axis, (title, image) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+        axis.set_title(title, color="white")
+        axis.axis("off")
+    figure.suptitle(f"{result.verdict}: moved by {result.displacement_mm:.1f} mm", color="white")
+    figure.savefig(path, format="png", dpi=110)
