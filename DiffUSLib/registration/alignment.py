@@ -221,7 +221,8 @@ class Alignment:
         distances = [trust.mean_distance_mm(corrections[0], other, self.slices) for other in corrections]
         rival = 1 if distances[-1] > trust.COMPETITOR_MM else None
         spread = max(float(null_scores.std()), 1e-6)
-        uncertainty = trust.uncertainty_mm(best.hessian, directions, self.slices, self._center)
+        lowest = float(self.settings.prior_units.max()) ** -2
+        uncertainty = trust.uncertainty_mm(best.hessian, directions, self.slices, self._center, lowest)
         evidence = trust.Evidence(
             contrast=trust.contrast(float(scores[1]), null_scores),
             gain=INDEPENDENT_SAMPLES * len(self.slices.images) * float(scores[1] - null_scores.mean()),

@@ -16,6 +16,9 @@ INDEPENDENT_SAMPLES = 60.0
 """Of one slice: what its likelihood counts for against the prior and as certainty. Speckle cells are many more, but
 what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see Testing/Simulator)."""
 
+_CURVATURE_STEP_MM = 0.6
+"""Wide enough to see the hill and not the kinks of trilinear interpolation."""
+
 _CHUNK_SAMPLES = 400_000
 Measure = Callable[..., torch.Tensor]
 
@@ -111,7 +114,7 @@ class Objective:
             values.append(value.detach().cpu())
         return torch.cat(values), torch.cat(gradients)
 
-    def curvature(self, units: torch.Tensor, directions: torch.Tensor, step_mm: float = 0.25):
+    def curvature(self, units: torch.Tensor, directions: torch.Tensor, step_mm: float = _CURVATURE_STEP_MM):
         """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (6,) along directions (6, F).
 
         The Hessian is the central difference of gradients, all computed as one batch.

@@ -11,8 +11,8 @@ from DiffUSLib.registration.observation import UltrasoundSlices
 
 # Calibrated on simulated cases of the tiers T2 to T5 with other seeds than those reported.
 CONTRAST_ACCEPT, CONTRAST_REJECT = 6.0, 4.0
-GAIN_ACCEPT, GAIN_REJECT = 10.0, 4.0
-MARGIN_ACCEPT = 1.5
+GAIN_ACCEPT, GAIN_REJECT = 6.0, 3.0
+MARGIN_ACCEPT = 4.0
 UNCERTAINTY_ACCEPT_MM, UNCERTAINTY_REJECT_MM = 1.5, 5.0
 COVERAGE_ACCEPT, COVERAGE_REJECT = 0.7, 0.3
 PRIOR_ACCEPT = 2.5
@@ -73,12 +73,22 @@ def displacements_mm(first: torch.Tensor, second: torch.Tensor, slices: Ultrasou
 
 
 def uncertainty_mm(
-    hessian: torch.Tensor, directions: torch.Tensor, slices: UltrasoundSlices, center_ras_mm: torch.Tensor
+    hessian: torch.Tensor,
+    directions: torch.Tensor,
+    slices: UltrasoundSlices,
+    center_ras_mm: torch.Tensor,
+    lowest_precision: float,
 ) -> tuple[float, float, float]:
-    """Standard deviation of the fans' points along X, Y and Z of their Transducer frames (Laplace approximation)."""
+    """Standard deviation of the fans' points along X, Y and Z of their Transducer frames (Laplace approximation).
+
+    Args:
+        hessian: (F, F) of the log-posterior along `directions` (6, F).
+        slices, center_ras_mm: what turns about which point.
+        lowest_precision: of the prior; no direction is more uncertain.
+    """
     values, vectors = torch.linalg.eigh(-hessian.double())
-    # A direction without curvature is as uncertain as a prior of centimeters allows.
-    spread = directions @ vectors * values.clamp_min(1e-3).rsqrt()
+    # The prior bends every direction; where the images bend it back, they do not tell.
+    spread = directions @ vectors * values.clamp_min(lowest_precision).rsqrt()
     points = slices.target_points_mm()
     poses = slices.transducer_to_ras
     world = points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
@@ -107,7 +117,7 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
         )
     if evidence.margin < MARGIN_ACCEPT:
         doubts.append(
-            f"Another place, {evidence.competitor_mm:.0f} mm away, fits about as well "
+            f"Another place, {evidence.competitor_mm:.0f} mm away, fits nearly as well "
             f"(margin {evidence.margin:.1f} standard deviations)."
         )
     worst = max(evidence.uncertainty_mm)

@@ -24,6 +24,7 @@ class Case:
         image_to_transducer: (4, 4) from (column, row, 0, 1) to mm.
         tracked: (S, 4, 4) TransducerToRas as the tracker reports it (no registration error yet).
         true: (S, 4, 4) TransducerToRas as it was.
+        targets_ras: (S, P, 3) where the tissue at `fan_targets` is in the MRI; for T5, where it would be.
         tier, seed: what it was made from.
     """
 
@@ -31,6 +32,7 @@ class Case:
     image_to_transducer: np.ndarray
     tracked: np.ndarray
     true: np.ndarray
+    targets_ras: np.ndarray
     tier: str
     seed: int
 
@@ -59,7 +61,10 @@ def make_case(seed: int, slices: int, tier: str = "T2") -> Case:
     if tier == "T5":
         scene["displace"] = another_head(rng)
     images = np.stack([scan(anatomy, Scene(pose, **scene), seed * 1000 + n) for n, pose in enumerate(true)])
-    return Case(images, image_to_transducer(), tracked, true, tier, seed)
+    targets = _transformed(true, fan_targets(true))
+    if tier == "T4":
+        targets = scene["displace"](targets)
+    return Case(images, image_to_transducer(), tracked, true, targets, tier, seed)
 
 
 def sweep(anatomy: Anatomy, rng: np.random.Generator, slices: int) -> np.ndarray:
@@ -99,12 +104,15 @@ def fan_targets(poses: np.ndarray) -> np.ndarray:
     return np.broadcast_to(points, (len(poses), *points.shape))
 
 
-def target_error(correction: np.ndarray, tracked: np.ndarray, true: np.ndarray) -> float:
-    """Mean distance in mm between targets where the correction puts them and where they are."""
-    targets = fan_targets(true)
-    homogeneous = np.concatenate([targets, np.ones((*targets.shape[:2], 1))], axis=-1)
-    difference = np.einsum("sij,spj->spi", correction @ tracked - true, homogeneous)
-    return float(np.linalg.norm(difference[..., :3], axis=-1).mean())
+def target_error(correction: np.ndarray, case: Case) -> np.ndarray:
+    """(S, P) distances in mm between targets where the correction puts them and where their tissue is in the MRI."""
+    moved = _transformed(correction @ case.tracked, fan_targets(case.true))
+    return np.linalg.norm(moved - case.targets_ras, axis=-1)
+
+
+def _transformed(matrices: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Points (S, P, 3) by matrices (S, 4, 4)."""
+    return points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
 
 
 def perturbation(

@@ -1,0 +1,135 @@
+"""`diffus evaluate`: how good registration is, on simulated cases whose truth is known."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import DiffUSLib
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.files import check_folder, written_whole
+
+_QUICK_POSES, _FULL_POSES = 3, 20
+
+
+def add_parser(commands) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        help="measure how well registration works on simulated ultrasound",
+        description="Register simulated ultrasound of the MNI152 head from many wrong poses and write tables (CSV and "
+        "Markdown) and a plot. Needs a source checkout (the simulator lies under Testing) and nilearn. Errors on "
+        "simulated and on clinical data do not compare.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="Example:\n  diffus evaluate --quick -o evaluation",
+    )
+    parser.add_argument("-o", "--output", default="evaluation", metavar="FOLDER", help="default: evaluation")
+    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_POSES} poses and no baselines: minutes")
+    parser.add_argument("--poses", type=int, metavar="N", help=f"default: {_FULL_POSES}, with --quick {_QUICK_POSES}")
+    parser.add_argument("--perturbations", type=int, default=1, metavar="N", help="for each pose (default: 1)")
+    parser.add_argument("--tiers", default="T0,T1,T2,T3,T4,T5", metavar="T,T", help="default: all, T0 to T5")
+    parser.add_argument("--slices", default="1,3,7", metavar="N,N", help="per set (default: 1,3,7)")
+    parser.add_argument("--preset", default="quick", choices=("quick", "robust"), help="default: quick")
+    parser.add_argument(
+        "--first-seed", type=int, default=0, metavar="N", help="of the poses; seeds from 100 on were used for tuning"
+    )
+    parser.add_argument(
+        "--start",
+        type=_start,
+        metavar="MM,DEG",
+        help="largest perturbation (default: 5,5 for one slice, 10,10 for more)",
+    )
+    parser.add_argument("--baselines", action="store_true", help="also identity, mutual information and LC2 (slow)")
+    parser.set_defaults(run=run)
+
+
+def _start(text: str) -> tuple[float, float]:
+    try:
+        translation, rotation = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no pair of mm and degrees; write for instance 10,10") from None
+    return translation, rotation
+
+
+def load_protocol():
+    """The module Testing.Simulator.protocol of the source checkout.
+
+    Raises:
+        DiffUSError: if there is none, or nilearn is missing.
+    """
+    root = Path(DiffUSLib.__file__).resolve().parent.parent
+    if not (root / "Testing" / "Simulator" / "protocol.py").is_file():
+        raise DiffUSError("the simulator is not here: run `diffus evaluate` from a source checkout of DiffUS.")
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    try:
+        importlib.import_module("nilearn.datasets")
+    except ImportError:
+        raise DiffUSError(
+            "nilearn is missing, whose MNI152 maps are the patient; install it: pip install nilearn."
+        ) from None
+    return importlib.import_module("Testing.Simulator.protocol")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    poses = arguments.poses or (_QUICK_POSES if arguments.quick else _FULL_POSES)
+    if poses < 1 or arguments.perturbations < 1:
+        raise DiffUSError("--poses and --perturbations must be at least 1.")
+    folder = Path(arguments.output)
+    check_folder(folder)
+    protocol = load_protocol()
+    torch.set_num_threads(1)
+    tiers = arguments.tiers.split(",")
+    unknown = [tier for tier in tiers if tier not in protocol.ALL_TIERS]
+    if unknown:
+        raise DiffUSError(f"the tier {unknown[0]} is unknown; choose from {', '.join(protocol.ALL_TIERS)}.")
+    if not all(part.isdigit() and int(part) > 0 for part in arguments.slices.split(",")):
+        raise DiffUSError(f"--slices is '{arguments.slices}'; write whole numbers such as 1,3,7.")
+    counts = [int(part) for part in arguments.slices.split(",")]
+    methods = ["diffus", *(protocol.BASELINES if arguments.baselines and not arguments.quick else ())]
+    folder.mkdir(exist_ok=True)
+    outcomes, rows = [], []
+    for tier in tiers:
+        for count in counts:
+            start = arguments.start or ((5.0, 5.0) if count == 1 else (10.0, 10.0))
+            # The prior of one slice is that of the protocol: 4 mm and 3 degrees.
+            prior = (4.0, 3.0) if count == 1 and arguments.start is None else (None, None)
+            for method in methods:
+                experiment = protocol.Experiment(
+                    tier, count, *start, arguments.preset, *(prior if method == "diffus" else (None, None)), method
+                )
+                seeds = range(arguments.first_seed, arguments.first_seed + poses)
+                new = []
+                for outcome in protocol.run_experiment(experiment, seeds, arguments.perturbations):
+                    new.append(outcome)
+                    print(
+                        f"{tier}, {count} slices, {method}, pose {outcome.pose_seed}: {outcome.initial_mm:.1f} -> "
+                        f"{outcome.final_mm:.2f} mm {outcome.verdict}",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                outcomes += new
+                rows.append(protocol.summary(new))
+                _write(protocol, folder, outcomes, rows)
+    print(protocol.markdown(rows), end="")
+    print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
+
+
+def _write(protocol, folder: Path, outcomes: list, rows: list[dict]) -> None:
+    """Everything so far, so that a run that is stopped leaves its results."""
+    tables = {
+        "summary.csv": rows,
+        "cases.csv": [asdict(outcome) for outcome in outcomes],
+        "bins.csv": protocol.bins(outcomes),
+    }
+    for name, table in tables.items():
+        with written_whole(folder / name) as temporary:
+            protocol.write_csv(temporary, table)
+    with written_whole(folder / "summary.md") as temporary:
+        temporary.write_text(protocol.markdown(rows), encoding="utf-8")
+    with written_whole(folder / "errors.png") as temporary:
+        protocol.plot(temporary, outcomes)
