@@ -41,7 +41,7 @@ class Preset:
 
 
 PRESETS = {
-    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=64, climbed=12, refined=4),
+    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=160, climbed=20, refined=4),
     "robust": Preset(prior_mm=12.0, prior_deg=14.0, starts=1024, climbed=48, refined=8),
 }
 
