@@ -29,6 +29,7 @@ class ImageLayout:
 
     def __init__(self):
         self._previous = None
+        self._usersLayout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
 
     @property
     def isShown(self):
@@ -45,7 +46,9 @@ class ImageLayout:
         node = manager.layoutLogic().GetLayoutNode()
         if not node.IsLayoutDescription(LAYOUT_ID):
             node.AddLayoutDescription(LAYOUT_ID, DESCRIPTION)
-        self._previous = node.GetViewArrangement()
+        if node.GetViewArrangement() != LAYOUT_ID:  # it is, where a scene was saved with it
+            self._usersLayout = node.GetViewArrangement()
+        self._previous = self._usersLayout
         node.SetViewArrangement(LAYOUT_ID)
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         self._previousCrosshair = crosshair.GetCrosshairMode()

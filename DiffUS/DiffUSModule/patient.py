@@ -8,7 +8,7 @@ from slicer.util import VTKObservationMixin
 from .background import BackgroundTask
 from .messages import explain
 from .signal import Signal
-from .volume_source import computeMaps, copyVolume, movedMaps, placeOf
+from .volume_source import computeMaps, copyVolume, movedMaps, placeOf, voxelsTime
 
 
 class Patient(VTKObservationMixin):
@@ -27,6 +27,7 @@ class Patient(VTKObservationMixin):
         self.changed = Signal()
         self.maps, self.notes, self.error = None, (), ""
         self._node = self._modality = self._task = self._place = None
+        self._voxelsTime = 0
         self._isOutdated = False
 
     @property
@@ -45,6 +46,7 @@ class Patient(VTKObservationMixin):
         self.removeObservers()
         self._node, self._modality = node, modality
         self._forget()
+        self._voxelsTime = voxelsTime(node) if node is not None else 0
         if node is not None:
             self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onMoved)
             if node.IsA("vtkMRMLSegmentationNode"):
@@ -65,6 +67,7 @@ class Patient(VTKObservationMixin):
         self._isOutdated = False
         try:
             copy, self._place = copyVolume(self._node), placeOf(self._node)
+            self._voxelsTime = voxelsTime(self._node)
         except Exception as error:
             self._onError(error)
             return
@@ -101,7 +104,8 @@ class Patient(VTKObservationMixin):
 
     def _onNodeModified(self, caller=None, event=None):
         """Spacing, origin and directions have no event of their own; a new name or display changes no place."""
-        if self.maps is not None and self._node.GetImageData() is None:
+        if voxelsTime(self._node) != self._voxelsTime:
+            self._voxelsTime = voxelsTime(self._node)
             self._onVoxelsChanged()
         elif self.maps is not None and not np.array_equal(placeOf(self._node), self._place):
             self._onMoved()
@@ -109,6 +113,9 @@ class Patient(VTKObservationMixin):
     def _onMoved(self, caller=None, event=None):
         """Maps go where their volume goes."""
         if self.maps is None:
+            if self.error:  # perhaps the place was what was wrong
+                self._forget()
+                self.changed.emit()
             return
         try:
             place = placeOf(self._node)

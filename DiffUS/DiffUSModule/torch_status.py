@@ -36,8 +36,10 @@ def installTorch():
         True if torch can be imported now; False if the user declined.
 
     Raises:
-        RuntimeError: with a plain sentence, if the installation failed.
+        DiffUSError: if the installation failed.
     """
+    from DiffUSLib.errors import DiffUSError
+
     try:
         import PyTorchUtils
     except ImportError:
@@ -49,7 +51,7 @@ def installTorch():
         try:
             slicer.util.pip_install(f"torch{TORCH_REQUIREMENT}")
         except Exception as error:
-            raise RuntimeError(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
+            raise DiffUSError(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
     else:
         torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
             askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT

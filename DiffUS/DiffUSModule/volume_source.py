@@ -34,6 +34,14 @@ def ijkToRasOf(volumeNode):
     return slicer.util.arrayFromVTKMatrix(matrix) @ ijkToParent
 
 
+def voxelsTime(node):
+    """Grows when voxels change, also where Slicer sends no event for it; 0 for a segmentation."""
+    image = node.GetImageData() if node.IsA("vtkMRMLVolumeNode") else None
+    if image is None or image.GetPointData().GetScalars() is None:
+        return 0
+    return max(image.GetMTime(), image.GetPointData().GetScalars().GetMTime())
+
+
 def placeOf(node):
     """(4, 4) array that changes as the node moves: voxels to world, or segmentation to world.
 
@@ -69,9 +77,8 @@ class VolumeCopy:
         self.ijkToRas = ijkToRas.copy()
         self.ijkToRas[:3, :3] *= step
         if step > 1:
-            self.note = _("{name} is large: every {step}th voxel along each axis is used.").format(
-                name=name, step=step
-            )
+            text = _("{name} is large: one in {step} voxels along each axis is used.")
+            self.note = text.format(name=name, step=step)
 
     def toLibrary(self):
         """DiffUSLib's Volume."""

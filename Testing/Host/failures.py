@@ -4,6 +4,11 @@ import contextlib
 import sys
 import traceback
 
+# Slicer itself reports these and goes on: it restores an oblique slice view from a scene file by the name of its
+# orientation, which no preset has, and then by its matrix; and its subject hierarchy remembers addresses of nodes
+# beyond the closing of a scene, and drops them when a new node has one of them.
+_KNOWN_VTK_ERRORS = ("invalid orientation preset name: Reformat", "DataNodeCache inconsistency found")
+
 
 class Failures:
     """A list of sentences; a test that ends with a sentence in it fails."""
@@ -50,6 +55,8 @@ class Failures:
         self._window = window
 
     def _recordVtkError(self, caller, event, text):
+        if any(known in text for known in _KNOWN_VTK_ERRORS):
+            return
         self.record(f"VTK: {text.strip()}")
 
     _recordVtkError.CallDataType = "string0"

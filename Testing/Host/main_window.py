@@ -4,6 +4,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 from .pictures import toImage
 from .pythonqt import Conventions
+from .stand_in import StandIn
 
 _BUTTONS = {
     QtCore.Qt.MouseButton.LeftButton: "Left",
@@ -89,10 +90,25 @@ class ViewArea(QtWidgets.QWidget):
         self._arrange()
 
 
+class ModuleSelector(StandIn, realClass="qSlicerModuleSelectorToolBar"):
+    """qSlicerModuleSelectorToolBar: the list of modules."""
+
+    def __init__(self, host):
+        super().__init__()
+        self._host = host
+
+    def selectModule(self, name):
+        self._host.enter_module(name)
+
+
 class qSlicerMainWindow(Conventions, QtWidgets.QMainWindow):
     """The class that slicer.util.mainWindow() looks for."""
 
     _hostMade = True
+
+    def moduleSelector(self):
+        """Invokable of the real class."""
+        return self._host_selector
 
 
 class MainWindow:
@@ -102,6 +118,7 @@ class MainWindow:
         self._host = host
         self._window = qSlicerMainWindow()
         self._window.setObjectName("qSlicerMainWindow")
+        self._window._host_selector = ModuleSelector(host)
         self._window.setWindowTitle("DiffUS on the headless host")
         self._scroll = QtWidgets.QScrollArea()
         self._scroll.setWidgetResizable(True)

@@ -5,6 +5,8 @@ import tempfile
 import slicer
 import vtk
 
+from .subject_hierarchy import SubjectHierarchyPlugins
+
 _PLAIN_LOGICS = {  # name in slicer.modules -> logic class of the wheel
     "markups": "vtkSlicerMarkupsLogic",
     "models": "vtkSlicerModelsLogic",
@@ -38,8 +40,10 @@ class SceneAndLogics:
         self.layoutLogic = slicer.vtkMRMLLayoutLogic()
         self.layoutLogic.SetMRMLApplicationLogic(self.applicationLogic)
         self.moduleLogics = {name: self._makeLogic(className) for name, className in _PLAIN_LOGICS.items()}
+        # Displayable managers of markups ask the application logic for this one.
+        self.applicationLogic.SetModuleLogic("Markups", self.moduleLogics["markups"])
         self._makeFileLogics()
-        self.scene.AddObserver(slicer.vtkMRMLScene.NodeAddedEvent, self._onNodeAdded)
+        self._plugins = SubjectHierarchyPlugins(self.scene)
 
     def _makeApplicationLogic(self):
         logic = slicer.vtkSlicerApplicationLogic()
@@ -66,15 +70,6 @@ class SceneAndLogics:
         logic.SetMRMLApplicationLogic(self.applicationLogic)
         logic.SetMRMLScene(self.scene)
         return logic
-
-    @vtk.calldata_type(vtk.VTK_OBJECT)
-    def _onNodeAdded(self, scene, event, node):
-        """Slicer's subject hierarchy plugins give each data node an item in the tree."""
-        isData = node.IsA("vtkMRMLDisplayableNode") or node.IsA("vtkMRMLSequenceBrowserNode")
-        if isData and not node.GetHideFromEditors() and not scene.IsImporting():
-            hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-            if not hierarchy.GetItemByDataNode(node):
-                hierarchy.CreateItem(hierarchy.GetSceneItemID(), node)
 
     def _makeFileLogics(self):
         """Reading an .mrb needs a data manager with a cache folder."""

@@ -2,7 +2,6 @@
 
 import sys
 
-import slicer
 from slicer.i18n import tr as _
 
 from .. import torch_status
@@ -40,7 +39,6 @@ class StatusSection(Section):
         return f"{torch_status.describeDevice()}. PyTorch {version}"
 
     def onInstall(self):
-        with slicer.util.tryWithErrorDisplay(_("PyTorch could not be installed."), waitCursor=True):
-            torch_status.installTorch()
+        self.attempt(torch_status.installTorch)
         self.session.activate()
         self.session.changed.emit()

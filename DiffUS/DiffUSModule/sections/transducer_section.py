@@ -56,17 +56,20 @@ class TransducerSection(Section):
 
     def _followLine(self, parameters):
         """A point of the line that moves, or another roll, places the transducer anew."""
-        session = self.session
         if parameters.line is not self._line:
-            if self._line is not None:
-                session.removeObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
-            self._line = parameters.line
-            if self._line is not None:
-                session.addObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
+            self._observeLine(parameters.line)
             self._roll = parameters.roll
         elif self._line is not None and parameters.roll != self._roll:
             self._roll = parameters.roll
             self.onLineMoved()
+
+    def _observeLine(self, line):
+        """Moved points and points that are placed have events of their own."""
+        for node, observe in ((self._line, self.session.removeObserver), (line, self.session.addObserver)):
+            if node is not None:
+                observe(node, node.PointModifiedEvent, self.onLineMoved)
+                observe(node, node.PointPositionDefinedEvent, self.onLineMoved)
+        self._line = line
 
     def onLineMoved(self, caller=None, event=None):
         if self._line.GetNumberOfDefinedControlPoints() == 2:
@@ -76,9 +79,7 @@ class TransducerSection(Section):
                 self.attempt(placement.placeByLine, self.session)
 
     def close(self):
-        if self._line is not None:
-            self.session.removeObserver(self._line, self._line.PointModifiedEvent, self.onLineMoved)
-            self._line = None
+        self._observeLine(None)
 
     def onPreset(self, index):
         self.attempt(self.session.choosePreset, self._presets[index])

@@ -1,0 +1,62 @@
+"""What is packaged is what is there."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+RESOURCE_ENDINGS = (".ui", ".png", ".csv", ".json")
+
+
+def listed(folder, name):
+    """Items of a CMake list."""
+    text = (ROOT / folder / "CMakeLists.txt").read_text()
+    return sorted(re.search(rf"set\({name}\n(.*?)\n\s*\)", text, re.S).group(1).split())
+
+
+def present(folder, endings):
+    """Files of a folder that git has or could have."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", folder]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if output.returncode != 0:
+        pytest.skip("not a git checkout")
+    files = [Path(line) for line in output.stdout.split("\n") if line.endswith(endings)]
+    return sorted(str(path.relative_to(folder)) for path in files if (ROOT / path).exists())
+
+
+@pytest.mark.parametrize("folder", ["DiffUS", "DiffUSLib"])
+def test_every_script_and_resource_is_listed(folder):
+    assert listed(folder, "MODULE_PYTHON_SCRIPTS") == present(folder, (".py",))
+    assert listed(folder, "MODULE_PYTHON_RESOURCES") == present(folder, RESOURCE_ENDINGS)
+
+
+def test_extension_names_files_that_exist():
+    text = (ROOT / "CMakeLists.txt").read_text()
+    for name in re.findall(r'\$\{CMAKE_CURRENT_SOURCE_DIR\}/([^"]+)"', text):
+        assert (ROOT / name).is_file(), name
+    for folder in re.findall(r"add_subdirectory\((\w+)\)", text):
+        assert (ROOT / folder / "CMakeLists.txt").is_file()
+
+
+@pytest.mark.parametrize("path", ["DiffUS/Resources/Icons/DiffUS.png", "Resources/DiffUS.png"])
+def test_icons_have_the_size_that_the_index_asks_for(path):
+    assert Image.open(ROOT / path).size == (128, 128)
+
+
+def test_module_imports_nothing_heavy_at_start():
+    """What Slicer loads at start-up imports only the standard library and Slicer's own packages."""
+    allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "DiffUSModule", "SampleData"}
+    standard = {"enum", "typing", "os", "sys", "importlib", "json"}
+    for path in ("DiffUS.py", "DiffUSModule/library_path.py", "DiffUSModule/parameter_node.py",
+                 "DiffUSModule/sample_data.py", "DiffUSModule/__init__.py"):  # fmt: skip
+        text = (ROOT / "DiffUS" / path).read_text()
+        for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
+            assert name in allowed | standard, f"{path} imports {name}"
+
+
+def test_module_leaves_slicer_vtk_and_qt_out_of_the_library():
+    for path in (ROOT / "DiffUSLib").rglob("*.py"):
+        assert not re.search(r"^\s*(?:from|import) (slicer|vtk|qt|ctk)\b", path.read_text(), re.M), path
