@@ -172,7 +172,7 @@ def make_report(result: RegistrationResult, frames: list[int]) -> dict:
         "competitor_ras": None if result.competitor_ras is None else result.competitor_ras.tolist(),
         "evidence": {
             "contrast_sigmas": evidence.contrast,
-            "gain_nats": evidence.gain,
+            "gain_nats_per_slice": evidence.gain,
             "margin_sigmas": evidence.margin if np.isfinite(evidence.margin) else None,
             "competitor_mm": evidence.competitor_mm,
             "coverage": evidence.coverage,

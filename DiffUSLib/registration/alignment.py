@@ -20,6 +20,7 @@ from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.volume import Volume
 
 _COARSE_SLICES = 3
+_SECOND_WIND = 4  # times as many starts, if the first search found nothing that stands out
 
 
 @dataclass(frozen=True)
@@ -170,24 +171,38 @@ class Alignment:
         maps = self._maps or acoustic_maps(self._volume)
         anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(settings.prior_units[0]))
         coarse = self._objective(anatomy, COARSE, _spread(self.slices, _COARSE_SLICES))
-        starts = search.quasi_random_starts(preset.starts, settings.prior_units, directions, settings.seed)
-        starts = yield from self._shown(search.rank(coarse, starts, preset.climbed, "start"))
-        # The tracker's own pose is always followed.
-        starts = torch.cat([torch.zeros(1, 6), starts])
-        units, values = yield from self._shown(search.climb(coarse, starts, directions, "coarse"))
         middle = self._objective(anatomy, MIDDLE, self.slices)
+        fine = self._objective(anatomy, FINE, self.slices)
+        count = preset.starts
+        starts = search.quasi_random_starts(
+            (1 + _SECOND_WIND) * count, settings.prior_units, directions, settings.seed
+        )
+        optima = yield from self._round(coarse, middle, fine, starts[:count], directions)
+        null_scores = fine.score(optima[0].units + trust.null_corrections(directions, settings.seed))
+        if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.CONTRAST_ACCEPT:
+            # Most likely the right hill was missed: look at more places before giving up.
+            optima += yield from self._round(coarse, middle, fine, starts[count:], directions)
+            optima.sort(key=lambda optimum: -optimum.posterior)
+            null_scores = fine.score(optima[0].units + trust.null_corrections(directions, settings.seed))
+        correction = trust.motion_units(optima[0].units, self._center)
+        yield Progress("trust", 0, optima[0].posterior, correction)
+        self.result = self._judged(fine, optima, null_scores, directions, time.perf_counter() - began)
+
+    def _round(self, coarse: Objective, middle: Objective, fine: Objective, starts: torch.Tensor, directions):
+        """One search from these starts; returns its best optimum and, if there is one elsewhere, the next best."""
+        preset = PRESETS[self.settings.preset]
+        picked = yield from self._shown(search.rank(coarse, starts, preset.climbed, "start"))
+        # The tracker's own pose is always followed.
+        picked = torch.cat([torch.zeros(1, 6), picked])
+        units, values = yield from self._shown(search.climb(coarse, picked, directions, "coarse"))
         units = search.distinct(units, values, preset.refined)
         units, values = yield from self._shown(search.climb(middle, units, directions, "middle"))
-        fine = self._objective(anatomy, FINE, self.slices)
         optima = [(yield from self._shown(search.polish(fine, units[values.argmax()], directions)))]
         rivals = self._rivals(units, optima[0].units)
         if bool(rivals.any()):
             rival = units[rivals][values[rivals].argmax()]
             optima.append((yield from self._shown(search.polish(fine, rival, directions))))
-        optima.sort(key=lambda optimum: -optimum.posterior)
-        correction = trust.motion_units(optima[0].units, self._center)
-        yield Progress("trust", 0, optima[0].posterior, correction)
-        self.result = self._judged(fine, optima, directions, time.perf_counter() - began)
+        return sorted(optima, key=lambda optimum: -optimum.posterior)
 
     def _objective(self, anatomy, scale, slices) -> Objective:
         return Objective(anatomy, slices, scale, self._center, self.settings.prior_units, self._device)
@@ -212,20 +227,22 @@ class Alignment:
         points = self.slices.probe.outline_mm()
         return (points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]).reshape(-1, 3)
 
-    def _judged(self, fine: Objective, optima: list, directions: torch.Tensor, seconds: float) -> RegistrationResult:
+    def _judged(
+        self, fine: Objective, optima: list, null_scores: torch.Tensor, directions: torch.Tensor, seconds: float
+    ) -> RegistrationResult:
         best = optima[0]
         corrections = correction_matrix(torch.stack([o.units for o in optima]).double(), self._center)
-        null_scores = fine.score(best.units + trust.null_corrections(directions, self.settings.seed))
         identity = torch.zeros(1, 6)
         scores = fine.score(torch.cat([identity, torch.stack([optimum.units for optimum in optima])]))
         distances = [trust.mean_distance_mm(corrections[0], other, self.slices) for other in corrections]
-        rival = 1 if distances[-1] > trust.COMPETITOR_MM else None
+        # Optima come best first.
+        rival = next((n for n, distance in enumerate(distances) if distance > trust.COMPETITOR_MM), None)
         spread = max(float(null_scores.std()), 1e-6)
         lowest = float(self.settings.prior_units.max()) ** -2
         uncertainty = trust.uncertainty_mm(best.hessian, directions, self.slices, self._center, lowest)
         evidence = trust.Evidence(
             contrast=trust.contrast(float(scores[1]), null_scores),
-            gain=INDEPENDENT_SAMPLES * len(self.slices.images) * float(scores[1] - null_scores.mean()),
+            gain=INDEPENDENT_SAMPLES * float(scores[1] - null_scores.mean()),
             margin=math.inf if rival is None else float(scores[1] - scores[1 + rival]) / spread,
             competitor_mm=0.0 if rival is None else distances[rival],
             uncertainty_mm=uncertainty,

@@ -10,9 +10,9 @@ from DiffUSLib.registration.correction import LEVER_MM, correction_matrix
 from DiffUSLib.registration.observation import UltrasoundSlices
 
 # Calibrated on simulated cases of the tiers T2 to T5 with other seeds than those reported.
-CONTRAST_ACCEPT, CONTRAST_REJECT = 6.0, 4.0
-GAIN_ACCEPT, GAIN_REJECT = 6.0, 3.0
-MARGIN_ACCEPT = 4.0
+CONTRAST_ACCEPT, CONTRAST_REJECT = 7.0, 4.0
+GAIN_ACCEPT, GAIN_REJECT = 4.5, 1.5
+MARGIN_ACCEPT, MARGIN_REJECT = 4.0, 2.0
 UNCERTAINTY_ACCEPT_MM, UNCERTAINTY_REJECT_MM = 1.5, 5.0
 COVERAGE_ACCEPT, COVERAGE_REJECT = 0.7, 0.3
 PRIOR_ACCEPT = 2.5
@@ -28,7 +28,7 @@ class Evidence:
 
     Args:
         contrast: similarity above that of random poses, in their standard deviations.
-        gain: log-likelihood above the mean of random poses; a search over many poses reaches a few by chance.
+        gain: log-likelihood per slice above the mean of random poses; a search reaches a little by chance.
         margin: similarity above the best other optimum in the same unit; infinite if there is none.
         competitor_mm: mean distance over the fans to that optimum; 0 if there is none.
         uncertainty_mm: standard deviation of the fans' position: lateral, depth, elevation.
@@ -113,10 +113,12 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
         )
     if evidence.gain < GAIN_ACCEPT:
         (faults if evidence.gain < GAIN_REJECT else doubts).append(
-            f"So little of the images is explained that it may be chance ({evidence.gain:.0f} nats)."
+            f"So little of the images is explained that it may be chance ({evidence.gain:.1f} nats per slice)."
         )
     if evidence.margin < MARGIN_ACCEPT:
-        doubts.append(
+        # Weak agreement and an equal elsewhere: either alone happens to right corrections, rarely both.
+        ambiguous = evidence.margin < MARGIN_REJECT and evidence.contrast < CONTRAST_ACCEPT
+        (faults if ambiguous else doubts).append(
             f"Another place, {evidence.competitor_mm:.0f} mm away, fits nearly as well "
             f"(margin {evidence.margin:.1f} standard deviations)."
         )
