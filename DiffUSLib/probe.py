@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     import torch
 
 KINDS = ("curvilinear", "sector", "linear")
+LIMITS = {"frequency_mhz": (0.1, 100.0), "field_of_view_deg": (1.0, 179.0), "cycles": (0.5, 20.0)}
+DEFAULT_LIMITS = (0.1, 1000.0)
+"""Lowest and highest values that a probe may have, in the unit of the field's name; the second for sizes in mm."""
+
+MOST_LINES = 4096
 SOUND_SPEED_MM_PER_US = 1.54
 """What a scanner assumes when it turns time into depth (soft tissue, 1540 m/s)."""
 
@@ -70,13 +75,14 @@ class Probe:
             self.kind, ["width_mm"]
         )
         for field in positive:
+            low, high = LIMITS.get(field, DEFAULT_LIMITS)
             value = getattr(self, field)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value <= 0:
-                raise DiffUSError(f"the probe's {field} is {value}; it must be a number above zero.")
-        if self.kind != "linear" and self.field_of_view_deg >= 180:
-            raise DiffUSError(f"the probe's field_of_view_deg is {self.field_of_view_deg}; it must be below 180.")
-        if not isinstance(self.lines, int) or self.lines < 2:
-            raise DiffUSError(f"the probe has {self.lines} lines; it needs a whole number of at least 2.")
+            if not isinstance(value, (int, float)) or not low <= value <= high:
+                raise DiffUSError(f"the probe's {field} is {value}; it must be a number from {low:g} to {high:g}.")
+        if not isinstance(self.lines, int) or not 2 <= self.lines <= MOST_LINES:
+            raise DiffUSError(f"the probe has {self.lines} lines; it needs a whole number from 2 to {MOST_LINES}.")
+        if not isinstance(self.name, str) or not isinstance(self.source, str):
+            raise DiffUSError("the probe's name and source must be texts.")
 
     @property
     def wavelength_mm(self) -> float:

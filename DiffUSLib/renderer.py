@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ MIN_LINE_SPACING_MM = 0.05
 
 SATURATION = 1e3
 """Largest amplitude that the receiver takes, relative to white matter; bone under time-gain compensation exceeds it."""
+
+MOST_GAIN_DB = 100.0
+"""Time-gain compensation of a scanner ends about here."""
 
 RING_DOWN_MM = 0.8
 RING_DOWN_AMPLITUDE = 4.0
@@ -65,6 +69,22 @@ class RenderedImage:
     grid: ImageGrid
 
 
+def _going_on_without_gpu_memory(method):
+    """Let a method of `Renderer` start again on the CPU when the GPU runs out of memory."""
+
+    @functools.wraps(method)
+    def wrapped(self, transducer_to_ras):
+        try:
+            return method(self, transducer_to_ras)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu()
+            return method(self, transducer_to_ras)
+
+    return wrapped
+
+
 class Renderer:
     """Renders B-mode images of acoustic maps, differentiable to the pose and to the maps.
 
@@ -76,7 +96,7 @@ class Renderer:
         dtype: torch.float32 or torch.float64.
 
     Raises:
-        DiffUSError: if the device does not exist.
+        DiffUSError: if the device does not exist or the dtype is another.
     """
 
     def __init__(
@@ -92,7 +112,19 @@ class Renderer:
         self.settings = settings or look("clinical")
         self.dtype = dtype
         self.grid = ImageGrid.around(probe, self.settings.width_px, self.settings.height_px)
-        self._prepare(choose_device(device)[0])
+        if dtype not in (torch.float32, torch.float64):
+            raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
+        try:
+            self._prepare(choose_device(device)[0])
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu()
+
+    def _move_to_cpu(self) -> None:
+        """Go on after the GPU ran out of memory, which is told."""
+        warnings.warn(f"{self.device} ran out of memory; rendering goes on, slower, on the CPU.", DiffUSWarning, 4)
+        self._prepare(torch.device("cpu"))
 
     def _prepare(self, device: torch.device) -> None:
         """Everything that does not depend on the pose."""
@@ -109,7 +141,7 @@ class Renderer:
         self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
         self._tgc_db_cm_mhz = settings.tgc_db_cm_mhz
         if self._tgc_db_cm_mhz is None:
-            self._tgc_db_cm_mhz = soft_tissue_attenuation_db_cm_mhz(self.maps)
+            self._tgc_db_cm_mhz = soft_tissue_attenuation_db_cm_mhz(self.maps) if settings.attenuation else 0.0
         self._fixed_medium = None if self._maps_take_gradients() else Medium(self.maps, device, self.dtype)
 
     def _maps_take_gradients(self) -> bool:
@@ -118,36 +150,29 @@ class Renderer:
     def _medium(self) -> Medium:
         return self._fixed_medium or Medium(self.maps, self.device, self.dtype)
 
+    @_going_on_without_gpu_memory
     def __call__(self, transducer_to_ras: torch.Tensor) -> RenderedImage:
         """Render from poses TransducerToRas, (4, 4) or (B, 4, 4); a single pose gives a batch of one.
 
         Raises:
             DiffUSError: if the poses have another shape or are not finite.
         """
-        try:
-            lines = self.scan_lines(transducer_to_ras)
-            image = self._convert(lines.gray)
-        except torch.OutOfMemoryError:
-            if self.device.type == "cpu":
-                raise
-            warnings.warn(f"{self.device} ran out of memory; rendering goes on, slower, on the CPU.", DiffUSWarning, 2)
-            self._prepare(torch.device("cpu"))
-            return self(transducer_to_ras)
+        lines = self.scan_lines(transducer_to_ras)
+        image = self._convert(lines.gray)
         return RenderedImage(image, self._convert.mask, lines, self.grid)
 
+    @_going_on_without_gpu_memory
     def echoes(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         """Signed echoes of the interfaces alone, (B, L, N): sampling and propagation, the paper's forward model."""
         medium, pose = self._medium(), self._checked(transducer_to_ras)
         return self._propagate(self._sample(medium, pose, channels=1)[0])
 
+    @_going_on_without_gpu_memory
     def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
         """Echoes, received power and gray along the scan lines, each (B, L, N)."""
         settings, pose = self.settings, self._checked(transducer_to_ras)
         impedance, attenuation, echogenicity = self._sample(self._medium(), pose, channels=3)
         echoes = self._propagate(impedance)
-        if settings.paper_artifacts:
-            amplitude = artifacts.paper_blur(artifacts.paper_speckle(echoes.abs(), settings.seed))
-            return ScanLines(echoes, amplitude.square(), display.linear_gray(amplitude))
         log_gain = self._log_gain(attenuation)
         # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
         seen = (log_gain + log_two_way_transmission(impedance)).exp()
@@ -159,23 +184,27 @@ class Renderer:
         if settings.near_field:
             diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
         power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
+        if settings.paper_artifacts:
+            power = artifacts.paper_blur(artifacts.paper_speckle(_amplitude(power), settings.seed)).square()
         if settings.log_compression:
             gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db)
         else:
-            gray = display.linear_gray((power + 1e-12).sqrt())
+            gray = display.linear_gray(_amplitude(power))
         return ScanLines(echoes, power, gray)
 
+    @_going_on_without_gpu_memory
     def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         """(B,) share of the fan that lies inside the volume; 0 means that the probe stands outside or looks away."""
         grid = self._points(self._checked(transducer_to_ras), self._medium().ras_to_grid, 0.0)
         return (grid.abs() <= 1).all(dim=-1).to(self.dtype).mean(dim=(1, 2))
 
     def _checked(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
-        pose = transducer_to_ras.to(device=self.device, dtype=self.dtype)
-        if pose.shape[-2:] != (4, 4) or pose.ndim not in (2, 3):
-            raise DiffUSError(
-                f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {tuple(pose.shape)}."
-            )
+        pose = torch.as_tensor(transducer_to_ras).to(device=self.device, dtype=self.dtype)
+        shape = tuple(pose.shape)
+        if shape[-2:] != (4, 4) or pose.ndim not in (2, 3) or pose.numel() == 0:
+            raise DiffUSError(f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {shape}.")
+        if not bool(torch.isfinite(pose).all()):
+            raise DiffUSError("the pose holds NaN or infinite numbers; set it anew.")
         return pose[None] if pose.ndim == 2 else pose
 
     def _points(self, pose: torch.Tensor, ras_to_target: torch.Tensor, offset: float, between=False) -> torch.Tensor:
@@ -217,7 +246,7 @@ class Renderer:
         to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
         lost = _between(attenuation) if self.settings.attenuation else torch.zeros_like(attenuation[..., 1:])
         per_step = (self._tgc_db_cm_mhz - lost) * (to_neper * self._step_mm)
-        return per_step.cumsum(-1) - per_step / 2
+        return (per_step.cumsum(-1) - per_step / 2).clamp(max=MOST_GAIN_DB / display.DB_PER_NEPER)
 
     def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
         """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""
@@ -241,6 +270,11 @@ class Renderer:
             for offset, weight in self._elevation
         )
         return total / math.sqrt(sum(weight * weight for _, weight in self._elevation))
+
+
+def _amplitude(power: torch.Tensor) -> torch.Tensor:
+    """Square root with a finite slope at zero."""
+    return (power + 1e-18).sqrt()
 
 
 def _between(values: torch.Tensor) -> torch.Tensor:

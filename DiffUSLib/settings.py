@@ -8,6 +8,20 @@ from dataclasses import dataclass, fields, replace
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.propagation import PROPAGATIONS, SIGN_CONVENTIONS
 
+LIMITS = {
+    "samples": (2, 10_000),
+    "width_px": (4, 8192),
+    "height_px": (4, 8192),
+    "interface_scatter_mm": (0, 1e6),
+    "specular_mm": (0, 1e6),
+    "tgc_db_cm_mhz": (0, 20),
+    "elevation_planes": (1, 64),
+    "gain_db": (-200, 200),
+    "dynamic_range_db": (1, 300),
+    "seed": (0, 2**63 - 1),
+}
+"""Lowest and highest values of the settings that are numbers."""
+
 
 @dataclass(frozen=True)
 class RenderSettings:
@@ -67,14 +81,13 @@ class RenderSettings:
                 raise DiffUSError(
                     f"the {spoken} '{getattr(self, name)}' is unknown; choose one of {', '.join(known)}."
                 )
-        lowest = {
-            "samples": 2, "width_px": 4, "height_px": 4, "elevation_planes": 1, "interface_scatter_mm": 0,
-            "specular_mm": 0, "tgc_db_cm_mhz": 0, "dynamic_range_db": 1, "gain_db": -200,
-        }  # fmt: skip
-        for name, low in lowest.items():
-            value = getattr(self, name)
-            if value is not None and (not math.isfinite(value) or value < low):
-                raise DiffUSError(f"{name} is {value}; it must be at least {low}.")
+        for name, (low, high) in LIMITS.items():
+            value, whole = getattr(self, name), isinstance(getattr(type(self), name), int)
+            if name == "tgc_db_cm_mhz" and value is None:
+                continue
+            if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
+                kind = "a whole number" if whole else "a number"
+                raise DiffUSError(f"{name} is {value}; it must be {kind} from {low:g} to {high:g}.")
 
 
 LOOKS = {

@@ -8,13 +8,16 @@ import torch
 
 from DiffUSLib.errors import DiffUSError
 
+_AS_INT32 = (torch.bool, torch.uint16, torch.uint32)
+
 
 @dataclass(frozen=True)
 class Volume:
     """Scalar voxels with their IJK-to-RAS matrix.
 
     Args:
-        voxels: (K, J, I) tensor, the array order of SimpleITK and Slicer; any dtype, finite values.
+        voxels: (K, J, I) tensor, the array order of SimpleITK and Slicer; real and finite values
+            (bool and unsigned types that PyTorch hardly supports become int32).
         ijk_to_ras: (4, 4) matrix that maps a voxel index (I, J, K, 1) to RAS in mm; stored as float64 on the CPU.
         name: shown to people, for instance the file name.
 
@@ -28,6 +31,10 @@ class Volume:
 
     def __post_init__(self):
         label = self.name or "the volume"
+        if not isinstance(self.voxels, torch.Tensor) or self.voxels.is_complex():
+            raise DiffUSError(f"the voxels of {label} must be a tensor of real numbers.")
+        if self.voxels.dtype in _AS_INT32:
+            object.__setattr__(self, "voxels", self.voxels.to(torch.int32))
         if self.voxels.ndim != 3:
             raise DiffUSError(f"{label} has {self.voxels.ndim} dimensions; give a 3D volume with one value per voxel.")
         if self.voxels.numel() == 0:

@@ -115,7 +115,10 @@ def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     sample, basis = values[::step], full_basis[mask][::step]
     matter = sample < _ENHANCING * np.percentile(sample, 95)  # enhancing tumor and vessels belong to no class
     sample, basis = sample[matter], basis[matter]
-    fits = [_fit_mixture(sample, basis, start) for start in _starts(sample)]
+    starts = _starts(sample)
+    if not starts:
+        raise DiffUSError("the volume does not show fluid, gray and white matter apart; give the anchors.")
+    fits = [_fit_mixture(sample, basis, start) for start in starts]
     _, means, spread, coefficients = max(fits, key=lambda fit: fit[0])
     return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
 

@@ -37,6 +37,10 @@ class AcousticMaps:
         shapes = {tuple(t.shape) for t in (self.impedance, self.attenuation, self.echogenicity)}
         if len(shapes) != 1 or self.impedance.ndim != 3:
             raise DiffUSError("impedance, attenuation and echogenicity must be 3D grids of one shape.")
+        if not bool((self.impedance > 0).all()):
+            raise DiffUSError("the impedance must be above zero everywhere; correct the calibration or the mapping.")
+        if not bool((self.attenuation >= 0).all() and (self.echogenicity >= 0).all()):
+            raise DiffUSError("attenuation and echogenicity must be zero or above everywhere; correct the mapping.")
 
     def to(self, *args, **kwargs) -> AcousticMaps:
         """The same maps moved by `torch.Tensor.to`; the matrix stays float64 on the CPU."""

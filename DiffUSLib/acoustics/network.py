@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import pickle
 from dataclasses import astuple
 from pathlib import Path
@@ -14,6 +13,7 @@ from DiffUSLib.acoustics.anchors import Anchor
 from DiffUSLib.acoustics.maps import interpolate
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.files import written_whole
 
 _HIDDEN = 24
 _SAMPLES = 512
@@ -125,19 +125,13 @@ class ImpedanceNetwork(torch.nn.Module):
         Raises:
             DiffUSError: if the file cannot be written.
         """
-        path = Path(path)
         content = {
             "format": _FORMAT,
             "weights": self.layers.state_dict(),
             "anchors": [astuple(anchor) for anchor in self.anchors],
         }
-        partial = path.with_name(path.name + ".part")
-        try:
-            torch.save(content, partial)
-            os.replace(partial, path)
-        except (OSError, RuntimeError) as error:
-            partial.unlink(missing_ok=True)
-            raise DiffUSError(f"the network could not be written to {path}: {error}.") from None
+        with written_whole(path) as temporary:
+            torch.save(content, temporary)
 
     @classmethod
     def load(cls, path: str | Path) -> ImpedanceNetwork:

@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
@@ -127,6 +128,20 @@ def nifti_is_whole(path: Path) -> bool:
     except (EOFError, zlib.error, gzip.BadGzipFile, struct.error):
         return False
     return length >= promised
+
+
+def nifti_is_finite(path: Path) -> bool:
+    """Whether a whole NIfTI file is free of NaN and infinite voxels; ITK's reader turns them into zeros unasked."""
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    with opener(path, "rb") as file:
+        content = file.read()
+    order = "<" if struct.unpack_from("<i", content, 0)[0] == 348 else ">"
+    kind = {16: "f4", 64: "f8"}.get(struct.unpack_from(order + "h", content, 70)[0])  # nifti1.h: datatype
+    if kind is None:
+        return True
+    start = int(struct.unpack_from(order + "f", content, 108)[0])
+    count = (len(content) - start) // int(kind[1])
+    return bool(np.isfinite(np.frombuffer(content, order + kind, count, start)).all())
 
 
 def _nifti_bytes(header: bytes) -> int:

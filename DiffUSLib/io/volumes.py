@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
-from DiffUSLib.io.files import existing_file, file_ending, nifti_is_whole, quiet_itk
+from DiffUSLib.io.files import existing_file, file_ending, nifti_is_finite, nifti_is_whole, quiet_itk
 from DiffUSLib.io.frames import check_right_angles, image_ijk_to_ras
 from DiffUSLib.volume import Volume
 
@@ -69,6 +69,8 @@ def _read_file(path: Path) -> sitk.Image:
             raise _unreadable(path, error) from error
     if ending in (".nii", ".nii.gz") and not nifti_is_whole(path):
         raise DiffUSError(f"{path} is cut off: voxels are missing at its end; copy or export it again.")
+    if ending in (".nii", ".nii.gz") and not nifti_is_finite(path):
+        raise DiffUSError(f"{path} holds NaN or infinite voxels; replace them (for instance by the background value).")
     check_right_angles(np.reshape(image.GetDirection(), (3, 3)), str(path))
     return image
 

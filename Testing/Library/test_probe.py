@@ -54,7 +54,7 @@ def test_a_probe_survives_a_file(tmp_path):
         ({"depth_mm": 0.0}, "depth_mm"),
         ({"depth_mm": -3.0}, "depth_mm"),
         ({"frequency_mhz": float("nan")}, "frequency_mhz"),
-        ({"field_of_view_deg": 180.0}, "below 180"),
+        ({"field_of_view_deg": 180.0}, "179"),
         ({"radius_mm": 0.0}, "radius_mm"),
         ({"lines": 1}, "lines"),
         ({"lines": 20.5}, "lines"),
