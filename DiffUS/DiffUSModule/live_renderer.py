@@ -50,7 +50,7 @@ class LiveRenderer:
 
     def request(self):
         """Render soon. Any number of requests before that are one."""
-        if self.isReady and not self._timer.isActive():
+        if self.isReady and not self._timer.active:
             self._timer.start()
 
     def stop(self):

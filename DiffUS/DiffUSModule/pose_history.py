@@ -28,7 +28,7 @@ class PoseHistory:
         """The transducer is somewhere else now."""
         if self._latest is not None and np.array_equal(pose, self._latest):
             return
-        if not self._timer.isActive() and self._settled is not None:
+        if not self._timer.active and self._settled is not None:
             self._poses = [*self._poses[1 - LONGEST :], self._settled]
         self._latest = pose
         self._timer.start()

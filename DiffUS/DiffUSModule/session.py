@@ -148,6 +148,8 @@ class Session(VTKObservationMixin):
             self.transducer.setProbe(self.parameters.preset, probe)
 
     def _updateSettings(self):
+        if self.transducer is None:  # settings need torch, whose import takes seconds: not before the first image
+            return
         settings = renderSettingsFromParameters(self.parameters)
         if settings != self._settings:
             self._settings = settings

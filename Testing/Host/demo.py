@@ -1,0 +1,97 @@
+"""Drives the module on the host with a volume of the user's choice; for `run.py demo`.
+
+python -m Testing.Host.demo VOLUME OUTPUT_FOLDER            screenshots and a scene to open in Slicer
+python -m Testing.Host.demo VOLUME --window                 a window to play with (needs a display)
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+MODULE_FOLDER = Path(__file__).resolve().parents[2] / "DiffUS"
+
+
+def open_module(host, volume_path):
+    """The module with a volume and a transducer where DiffUSLib finds a good place.
+
+    Returns:
+        the module's panel (DiffUSWidget).
+
+    Raises:
+        RuntimeError: if the volume cannot be loaded or used; with a plain sentence.
+    """
+    import slicer
+
+    widget = host.load_module(MODULE_FOLDER, "DiffUS")
+    volume = slicer.util.loadVolume(str(volume_path))
+    slicer.util.setSliceViewerLayers(background=volume, fit=True)
+    widget.logic.getParameterNode().volume = volume
+    host.process_events()
+    widget.ui.addButton.click()
+    host.wait_until(lambda: widget.session.transducer is not None or widget.session.patient.error, 300)
+    if widget.session.patient.error:
+        raise RuntimeError(widget.session.patient.error)
+    host.process_events(1.0)
+    host.view("1").resetFocalPoint()
+    return widget
+
+
+def write_demo(volume_path, output_folder, say=print):
+    """Screenshots of panel, views and both, and an .mrb scene.
+
+    Args:
+        volume_path: anything that Slicer loads as a volume.
+        output_folder: is made if it is not there.
+        say: called with a sentence for each step.
+
+    Returns:
+        list of the written paths.
+    """
+    from Testing.Host import start_host
+
+    host = start_host()
+    folder = Path(output_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    say("Opening the Slicer module without Slicer and placing a transducer.")
+    open_module(host, volume_path)
+    paths = [folder / name for name in ("module_panel.png", "module_image.png", "module_reslice.png", "module.png")]
+    host.screenshot_panel(paths[0])
+    host.screenshot_view("DiffUSImage", paths[1])
+    host.screenshot_view("DiffUSReslice", paths[2])
+    host.screenshot_window(paths[3])
+    scene = folder / "module_scene.mrb"
+    host.save_scene(scene)
+    say("Saved the scene; open it in Slicer with File / Add data.")
+    problems = host.failures.take()
+    host.close()
+    if problems:
+        raise RuntimeError("the module reported: " + "; ".join(problems))
+    return [*paths, scene]
+
+
+def show_window(volume_path):
+    """Open panel and live views in a window until it is closed."""
+    from Testing.Host import start_host
+
+    host = start_host(with_window=True)
+    open_module(host, volume_path)
+    host.qtApplication.exec()
+    host.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("volume", type=Path)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("demo_output"))
+    parser.add_argument("--window", action="store_true", help="show a window instead of writing files")
+    arguments = parser.parse_args()
+    if arguments.window:
+        show_window(arguments.volume)
+    else:
+        for path in write_demo(arguments.volume, arguments.output):
+            print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

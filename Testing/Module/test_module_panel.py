@@ -1,0 +1,82 @@
+"""The panel: tall enough for one screen, nothing cut off, everything explained."""
+
+import re
+
+import pytest
+
+from Testing.Module.conftest import MODULE_FOLDER
+
+PANEL_WIDTH = 460
+ROOM_AT_1080P = 860
+"""Height that Slicer's own bars leave to a module's panel on a screen of 1080 lines."""
+
+
+def visible(widget, className):
+    import slicer
+
+    children = slicer.util.findChildren(widget.parent, className=className)
+    return [child for child in children if child.visible]
+
+
+def test_panel_fits_on_one_screen(host, placed, tmp_path):
+    assert host.screenshot_panel(tmp_path / "panel.png", PANEL_WIDTH) <= ROOM_AT_1080P
+
+
+@pytest.mark.parametrize("sections", [(), ("shapeSection", "advancedSection", "keepSection")])
+def test_no_text_is_cut_off(host, placed, tmp_path, sections):
+    for name in sections:
+        getattr(placed.ui, name).collapsed = False
+    placed.parent.show()
+    host.screenshot_panel(tmp_path / "panel.png", PANEL_WIDTH)
+    for widget in visible(placed, "QLabel") + visible(placed, "QPushButton") + visible(placed, "QCheckBox"):
+        if widget.property("wordWrap") or not widget.text:
+            continue
+        needed = widget.fontMetrics().horizontalAdvance(widget.text)
+        assert widget.width >= needed, f"{widget.name}: {widget.text!r} needs {needed} and has {widget.width} pixels"
+    placed.parent.hide()
+
+
+def test_every_control_has_a_tooltip(widget):
+    import slicer
+
+    ui = slicer.util.childWidgetVariables(widget.parent)
+    text = (MODULE_FOLDER / "Resources" / "UI" / "DiffUS.ui").read_text()
+    controls = re.findall(r'class="(?:QPushButton|QComboBox|ctkSliderWidget|QSpinBox|QCheckBox|qMRMLNodeComboBox)" '
+                          r'name="(\w+)"', text)  # fmt: skip
+    assert len(controls) > 30
+    for name in controls:
+        assert getattr(ui, name).toolTip, name
+
+
+def test_lengths_and_angles_have_units(widget):
+    ui = widget.ui
+    for name, suffix in (("depthSlider", " mm"), ("radiusSlider", " mm"), ("fieldOfViewSlider", " °"),
+                         ("frequencySlider", " MHz"), ("gainSlider", " dB"), ("panSlider", " mm"),
+                         ("tiltSlider", " °")):  # fmt: skip
+        assert getattr(ui, name).suffix == suffix
+
+
+def test_opening_imports_no_torch(host):
+    """In a process of its own: the panel opens, and torch is not even imported."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys; from Testing.Host import start_host; host = start_host(); "
+        f"host.load_module({str(MODULE_FOLDER)!r}, 'DiffUS'); host.process_events(0.1); "
+        "assert 'torch' not in sys.modules; assert not host.failures.entries; host.close()"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=MODULE_FOLDER.parent, check=True, timeout=120)
+
+
+def test_module_opens_without_a_main_window():
+    import subprocess
+    import sys
+
+    script = (
+        "from Testing.Host import start_host; host = start_host(main_window=False); "
+        f"widget = host.load_module({str(MODULE_FOLDER)!r}, 'DiffUS'); widget.ui.sampleButton.click(); "
+        "widget.ui.addButton.click(); host.wait_until(lambda: widget.session.transducer is not None, 60); "
+        "host.process_events(1.0); assert not host.failures.entries, host.failures.entries; host.close()"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=MODULE_FOLDER.parent, check=True, timeout=150)
