@@ -33,10 +33,12 @@ def look_at(entry_ras_mm, target_ras_mm, roll_deg: float = 0.0) -> torch.Tensor:
         (4, 4) float64 TransducerToRas.
 
     Raises:
-        DiffUSError: if the points are not finite or coincide.
+        DiffUSError: if the points or the roll are not finite, or the points coincide.
     """
     entry = torch.as_tensor(entry_ras_mm, dtype=torch.float64)
     target = torch.as_tensor(target_ras_mm, dtype=torch.float64)
+    if not math.isfinite(roll_deg):
+        raise DiffUSError(f"the roll is {roll_deg} degrees; give a finite number.")
     if entry.shape != (3,) or target.shape != (3,) or not bool(torch.isfinite(entry + target).all()):
         raise DiffUSError("entry and target must be three finite RAS coordinates in mm each.")
     distance = float((target - entry).norm())

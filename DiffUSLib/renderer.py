@@ -28,7 +28,7 @@ MIN_LINE_SPACING_MM = 0.05
 """Lines closer than this, near the point where they meet, tell nothing about the change across them."""
 
 SATURATION = 1e3
-"""Largest amplitude that the receiver takes, relative to white matter; bone under time-gain compensation exceeds it."""
+"""Largest amplitude that the receiver takes, relative to white matter; amplified echoes of bone exceed it."""
 
 MOST_GAIN_DB = 100.0
 """Time-gain compensation of a scanner ends about here."""

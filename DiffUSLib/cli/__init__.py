@@ -7,6 +7,8 @@ import os
 import sys
 import warnings
 
+import torch
+
 from DiffUSLib import __version__
 from DiffUSLib.cli import benchmark, demo, probes, render, sweep
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
@@ -41,6 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.flush()
         except DiffUSError as error:
             print(f"diffus: error: {error}", file=sys.stderr)
+            return EXIT_BAD_INPUT
+        except (MemoryError, torch.OutOfMemoryError):
+            print(
+                "diffus: error: there is not enough memory for this; ask for less or a smaller volume.",
+                file=sys.stderr,
+            )
             return EXIT_BAD_INPUT
         except KeyboardInterrupt:
             print("diffus: stopped.", file=sys.stderr)

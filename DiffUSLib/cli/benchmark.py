@@ -9,7 +9,7 @@ import torch
 
 from DiffUSLib import benchmark
 from DiffUSLib.device import choose_device
-from DiffUSLib.io.files import written_whole
+from DiffUSLib.io.files import check_folder, written_whole
 
 
 def add_parser(commands) -> None:
@@ -27,6 +27,8 @@ def add_parser(commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    if arguments.json:
+        check_folder(arguments.json)
     device, reason = choose_device(arguments.device)
     scene = benchmark.Scene(device)
     kept, threads = torch.get_num_threads(), benchmark.best_thread_count(scene)

@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import warnings
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
-from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
 from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.io import read_transform, read_volume
 from DiffUSLib.placement import default_pose
 from DiffUSLib.pose import check_rigid, look_at
-from DiffUSLib.probe import load_probe
+from DiffUSLib.probe import Probe, load_probe
 from DiffUSLib.propagation import PROPAGATIONS, SIGN_CONVENTIONS
 from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import LOOKS, look
+from DiffUSLib.settings import LOOKS, RenderSettings, look
 
 MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "labels")
+
+STAGES = {
+    "backscatter": {"backscatter": False},
+    "interface-scatter": {"interface_scatter_mm": 0.0},
+    "specular": {"specular_mm": 0.0},
+    "attenuation": {"attenuation": False},
+    "tgc": {"tgc_db_cm_mhz": 0.0},
+    "point-spread": {"point_spread": False},
+    "speckle": {"speckle": False},
+    "near-field": {"near_field": False},
+    "log-compression": {"log_compression": False},
+    "paper-artifacts": {"paper_artifacts": False},
+}
+"""Stages that `--without` switches off, and what that means for the settings."""
 
 
 def add_scene_options(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +45,12 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     patient.add_argument("--modality", default="auto", choices=MODALITIES, help="what the voxels mean (default: auto)")
     patient.add_argument("--calibration", metavar="NAME|CSV", help="Hounsfield calibration of a CT")
     patient.add_argument("--mapping", metavar="NAME|FILE", help="tissue of each label of a label map")
+    patient.add_argument(
+        "--anchors", type=_anchors, metavar="TISSUE=INTENSITY,...",
+        help="intensities of tissues in an MRI, instead of measuring them; for instance "
+        "'cerebrospinal fluid=20,gray matter=67,white matter=82'",
+    )  # fmt: skip
+    patient.add_argument("--series", metavar="UID", help="series of a DICOM folder (default: the largest)")
     probe = parser.add_argument_group("transducer")
     probe.add_argument(
         "--probe", default="craniotomy_curvilinear", metavar="NAME|JSON", help="preset (see `diffus probes`) or file"
@@ -48,7 +69,10 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     )
     image.add_argument("--gain", type=float, metavar="DB", help="brightness in dB (default: 0)")
     image.add_argument("--dynamic-range", type=float, metavar="DB", help="black to white in dB (default: 60)")
-    image.add_argument("--no-speckle", action="store_true", help="mean brightness instead of speckle")
+    image.add_argument(
+        "--without", action="append", default=[], choices=STAGES, metavar="STAGE",
+        help=f"switch a stage of the image chain off: {', '.join(STAGES)}; may be given several times",
+    )  # fmt: skip
     image.add_argument("--beam-planes", type=int, metavar="N", help="planes across the beam's thickness (default: 1)")
     image.add_argument("--seed", type=int, help="of the speckle (default: 0)")
     run = parser.add_argument_group("computer")
@@ -64,45 +88,71 @@ def _point(text: str) -> tuple[float, float, float]:
     return first, second, third
 
 
-def make_maps(options: argparse.Namespace) -> AcousticMaps:
-    """The acoustic maps of the volume; what was decided or assumed on the way is told."""
-    chosen = {"calibration": options.calibration, "mapping": options.mapping}
-    maps = acoustic_maps(
-        read_volume(options.volume),
-        modality=options.modality,
-        **{name: value for name, value in chosen.items() if value is not None},
-    )
-    for note in maps.notes:
-        print(note)
-    return maps
+def _anchors(text: str) -> tuple[Anchor, ...]:
+    try:
+        pairs = [part.rsplit("=", 1) for part in text.split(",")]
+        intensities = {name.strip(): float(value) for name, value in pairs}
+    except ValueError:
+        example = "'gray matter=67,white matter=82'"
+        raise argparse.ArgumentTypeError(f"'{text}' does not name anchors; write for instance {example}") from None
+    spread = 0.02 * (max(intensities.values()) - min(intensities.values())) or 1.0
+    try:
+        return tuple(Anchor(name, value, spread) for name, value in intensities.items())
+    except DiffUSError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def make_renderer(options: argparse.Namespace, maps: AcousticMaps) -> Renderer:
-    """The renderer that the options describe."""
+@dataclass(frozen=True)
+class Setup:
+    """What the options describe apart from the patient; made first, because a volume takes seconds to read.
+
+    Args:
+        probe, settings, device: of the renderer.
+        pose: (4, 4) TransducerToRas, or None where the options name none.
+    """
+
+    probe: Probe
+    settings: RenderSettings
+    device: torch.device
+    pose: torch.Tensor | None
+
+
+def read_setup(options: argparse.Namespace) -> Setup:
+    """The renderer and the pose that the options describe.
+
+    Raises:
+        DiffUSError: if they describe none.
+    """
     if options.threads is not None:
-        if options.threads < 1:
-            raise DiffUSError(f"--threads is {options.threads}; give at least 1.")
+        most = os.cpu_count() or 1
+        if not 1 <= options.threads <= most:
+            raise DiffUSError(f"--threads is {options.threads}; give a number from 1 to {most}.")
         torch.set_num_threads(options.threads)
-    probe = load_probe(options.probe)
     sizes = {"frequency_mhz": options.frequency, "depth_mm": options.depth}
-    probe = replace(probe, **{name: value for name, value in sizes.items() if value is not None})
+    probe = replace(load_probe(options.probe), **_given(sizes))
+    if options.look == "paper" and (options.gain is not None or options.dynamic_range is not None):
+        raise DiffUSError("the paper's look has no gain or dynamic range: its gray follows the strongest echoes.")
     changes = {
         "propagation": options.propagation,
         "sign_convention": options.sign_convention,
         "gain_db": options.gain,
         "dynamic_range_db": options.dynamic_range,
-        "speckle": False if options.no_speckle else None,
         "elevation_planes": options.beam_planes,
         "seed": options.seed,
     }
-    settings = look(options.look, **{name: value for name, value in changes.items() if value is not None})
+    switched_off = {name: value for stage in options.without for name, value in STAGES[stage].items()}
+    settings = look(options.look, **_given(changes), **switched_off)
     device, reason = choose_device(options.device)
+    pose = _read_pose(options)
     print(f"Rendering with the probe {probe.name} on the {reason}.")
-    return Renderer(maps, probe, settings, device)
+    return Setup(probe, settings, device, pose)
 
 
-def make_pose(options: argparse.Namespace, maps: AcousticMaps) -> torch.Tensor:
-    """The pose that the options describe, or one on the patient's surface, which is told."""
+def _given(values: dict) -> dict:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_pose(options: argparse.Namespace) -> torch.Tensor | None:
     points = (options.entry, options.target)
     if options.pose is not None:
         if any(point is not None for point in points) or options.roll is not None:
@@ -114,6 +164,21 @@ def make_pose(options: argparse.Namespace, maps: AcousticMaps) -> torch.Tensor:
         return look_at(*points, roll_deg=options.roll or 0.0)
     if any(point is not None for point in points) or options.roll is not None:
         raise DiffUSError("give both --entry and --target (and --roll if you like), or --pose, or none of them.")
+    return None
+
+
+def make_maps(options: argparse.Namespace) -> AcousticMaps:
+    """The acoustic maps of the volume; what was decided or assumed on the way is told."""
+    chosen = {"calibration": options.calibration, "mapping": options.mapping, "anchors": options.anchors}
+    volume = read_volume(options.volume, series_uid=options.series)
+    maps = acoustic_maps(volume, modality=options.modality, **_given(chosen))
+    for note in maps.notes:
+        print(note)
+    return maps
+
+
+def surface_pose(maps: AcousticMaps) -> torch.Tensor:
+    """A pose on the patient's surface, which is told."""
     pose = default_pose(maps)
     place = ", ".join(f"{value:.0f}" for value in pose[:3, 3].tolist())
     print(f"No pose was given: the transducer stands on the surface at RAS {place} mm and looks inward.")
@@ -121,10 +186,13 @@ def make_pose(options: argparse.Namespace, maps: AcousticMaps) -> torch.Tensor:
 
 
 def warn_if_empty(renderer: Renderer, poses: torch.Tensor) -> None:
-    """Say so when no part of the fan lies in the volume; the image is empty then, which is no error."""
+    """Say so when no part of the fan lies in the volume: the image shows no tissue then, which is no error."""
     if float(renderer.coverage(poses).max()) == 0.0:
         warnings.warn(
-            "the probe stands outside the volume and looks away from it, so the image is empty.", DiffUSWarning, 2
+            "no part of the fan lies in the volume: the probe stands outside it or looks away, "
+            "and the image shows no tissue.",
+            DiffUSWarning,
+            2,
         )
 
 

@@ -7,6 +7,7 @@ import argparse
 from DiffUSLib.cli import options
 from DiffUSLib.io import write_image
 from DiffUSLib.io.images import check_image_path
+from DiffUSLib.renderer import Renderer
 
 
 def add_parser(commands) -> None:
@@ -27,9 +28,10 @@ def add_parser(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     check_image_path(arguments.output)
+    setup = options.read_setup(arguments)
     maps = options.make_maps(arguments)
-    pose = options.make_pose(arguments, maps)
-    renderer = options.make_renderer(arguments, maps)
+    pose = options.surface_pose(maps) if setup.pose is None else setup.pose
+    renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
     options.warn_if_empty(renderer, pose)
     rendered = renderer(pose)
     write_image(arguments.output, rendered.image[0], pose @ renderer.grid.image_to_transducer())

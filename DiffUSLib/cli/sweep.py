@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -13,7 +14,9 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io import write_tracked_frames
 from DiffUSLib.io.files import check_folder
 from DiffUSLib.pose import MOTIONS, move
+from DiffUSLib.renderer import Renderer
 
+MOST_FRAMES = 1000
 SWEEP_MOTIONS = ("pan", "rock", "tilt", "slide")
 
 
@@ -48,16 +51,21 @@ def _range(text: str) -> tuple[float, float]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.frames < 2:
-        raise DiffUSError(f"--frames is {arguments.frames}; a sweep needs at least 2.")
+    if not 2 <= arguments.frames <= MOST_FRAMES:
+        raise DiffUSError(f"--frames is {arguments.frames}; give a number from 2 to {MOST_FRAMES}.")
+    if not all(map(math.isfinite, arguments.range)):
+        raise DiffUSError("--range must hold two finite numbers.")
     if not arguments.output.lower().endswith(".mha"):
         raise DiffUSError(f"{arguments.output} must end in .igs.mha, the format of tracked sequences.")
     check_folder(arguments.output)
-    if arguments.animation and Path(arguments.animation).suffix.lower() != ".gif":
-        raise DiffUSError(f"{arguments.animation} must end in .gif.")
+    if arguments.animation:
+        if Path(arguments.animation).suffix.lower() != ".gif":
+            raise DiffUSError(f"{arguments.animation} must end in .gif.")
+        check_folder(arguments.animation)
+    setup = options.read_setup(arguments)
     maps = options.make_maps(arguments)
-    pose = options.make_pose(arguments, maps)
-    renderer = options.make_renderer(arguments, maps)
+    pose = options.surface_pose(maps) if setup.pose is None else setup.pose
+    renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
     poses = sweep_poses(pose, arguments.motion, *arguments.range, arguments.frames)
     options.warn_if_empty(renderer, poses)
     frames = torch.cat([renderer(one).image for one in options.with_progress(poses, "frame")]).cpu()

@@ -37,7 +37,7 @@ def run(*arguments):
 
 def test_render_writes_an_image_that_lands_on_the_volume(labels_file, tmp_path, capsys):
     out = tmp_path / "image.nrrd"
-    assert run("render", labels_file, "-o", out, "--entry", ENTRY, "--target", TARGET, "--no-speckle") == 0
+    assert run("render", labels_file, "-o", out, "--entry", ENTRY, "--target", TARGET, "--without", "speckle") == 0
     assert "Modality labels was chosen" in capsys.readouterr().out
     image = sitk.ReadImage(str(out))
     assert image.GetSize() == (512, 512, 1)
@@ -82,6 +82,7 @@ def test_options_reach_the_renderer(labels_file, tmp_path):
         "probe": ("--probe", "linear_high_frequency"),
         "range": ("--dynamic-range", 40),
         "planes": ("--beam-planes", 3),
+        "stage": ("--without", "specular", "--without", "interface-scatter"),
     }.items():
         assert run(*common, tmp_path / f"{name}.png", *options) == 0
         images[name] = (tmp_path / f"{name}.png").read_bytes()
@@ -156,7 +157,19 @@ def bad_calls():
         "no such device": (("render", "LABELS", "-o", "OUT.png", "--device", "cuda:77", *place), "cuda:77"),
         "no threads": (("render", "LABELS", "-o", "OUT.png", "--threads", 0, *place), "--threads"),
         "wrong modality": (("render", "LABELS", "-o", "OUT.png", "--calibration", "x", *place), "calibration"),
-        "one frame": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--frames", 1, *place), "at least 2"),
+        "too many threads": (("render", "LABELS", "-o", "OUT.png", "--threads", 10**8, *place), "--threads"),
+        "tiny frequency": (("render", "LABELS", "-o", "OUT.png", "--frequency", 1e-9, *place), "frequency_mhz"),
+        "huge depth": (("render", "LABELS", "-o", "OUT.png", "--depth", 1e9, *place), "depth_mm"),
+        "many planes": (("render", "LABELS", "-o", "OUT.png", "--beam-planes", 10000, *place), "elevation_planes"),
+        "huge seed": (("render", "LABELS", "-o", "OUT.png", "--seed", 10**24, *place), "seed"),
+        "roll": (("render", "LABELS", "-o", "OUT.png", "--roll", "nan", *place), "roll"),
+        "paper gain": (("render", "LABELS", "-o", "OUT.png", "--look", "paper", "--gain", 3, *place), "no gain"),
+        "labels as MRI": (("render", "LABELS", "-o", "OUT.png", "--modality", "t1", *place), "apart"),
+        "many frames": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--frames", 10**8, *place), "1000"),
+        "range": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--range=nan,5", *place), "finite"),
+        "animation folder": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--animation", "no/a.gif", *place), "no/a.gif"),
+        "table folder": (("benchmark", "--json", "absent/table.json"), "absent"),
+        "one frame": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--frames", 1, *place), "from 2"),
         "sweep ending": (("sweep", "LABELS", "-o", "OUT.nrrd", *place), ".igs.mha"),
         "animation ending": (("sweep", "LABELS", "-o", "OUT.igs.mha", "--animation", "a.mp4", *place), ".gif"),
     }
@@ -183,7 +196,7 @@ def test_a_pose_that_scales_is_refused(labels_file, tmp_path, capsys):
 def test_an_empty_image_is_told_and_written(labels_file, tmp_path, capsys):
     points = ("--entry", "0,0,60", "--target", "0,0,99")
     assert run("render", labels_file, "-o", tmp_path / "a.png", *points) == 0
-    assert "image is empty" in capsys.readouterr().err
+    assert "shows no tissue" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["render"], ["fly"], ["render", "v", "-o", "o.png", "--entry", "1,2"], []])

@@ -1,5 +1,6 @@
 """Volumes from files: the right place and voxels, and one sentence for everything that is wrong."""
 
+import gzip
 import struct
 
 import nibabel
@@ -289,3 +290,18 @@ def test_folder_without_dicom(tmp_path, capfd):
     with pytest.raises(DiffUSError, match="without DICOM"):
         read_volume(tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_nan_in_nifti_is_refused_though_itk_reads_zero(tmp_path, bad, ending):
+    voxels = np.zeros((4, 4, 4), np.float32)
+    image = sitk.GetImageFromArray(voxels + 1)
+    plain = tmp_path / "plain.nii"
+    sitk.WriteImage(image, str(plain))
+    content = bytearray(plain.read_bytes())
+    content[352 + 40 : 352 + 44] = np.float32(bad).tobytes()
+    path = tmp_path / f"bad{ending}"
+    path.write_bytes(gzip.compress(bytes(content)) if ending == ".nii.gz" else bytes(content))
+    with pytest.raises(DiffUSError, match="NaN or infinite"):
+        read_volume(path)

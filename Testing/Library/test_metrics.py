@@ -28,7 +28,23 @@ def test_only_pixels_inside_the_mask_count():
     spoiled = np.where(mask, SECOND, 1.0)
     inside = slice(20, 60)
     expected = np.corrcoef(FIRST[inside, inside].ravel(), SECOND[inside, inside].ravel())[0, 1]
-    assert compare_images(FIRST, spoiled, mask).ncc == pytest.approx(expected)
+    found = compare_images(FIRST, spoiled, mask)
+    assert found.ncc == pytest.approx(expected)
+    assert found.mse == pytest.approx(((FIRST - SECOND)[inside, inside] ** 2).mean())
+    assert found.mae == pytest.approx(abs(FIRST - SECOND)[inside, inside].mean())
+    # Structural similarity looks at 7 x 7 windows, so those at the edge of the mask see a little beyond it.
+    assert found.ssim == pytest.approx(compare_images(FIRST, SECOND, mask).ssim, abs=0.2)
+    assert found.ssim > compare_images(FIRST, spoiled).ssim + 0.2
+
+
+def test_alignment_looks_at_the_mask_alone():
+    textured = np.clip(FIRST + 0.1 * RNG.normal(size=FIRST.shape), 0, 1)
+    moved = shift(textured, (3.0, -2.0), order=1, mode="nearest")
+    mask = np.zeros(FIRST.shape, bool)
+    mask[10:70, 10:80] = True
+    frame = 3.0 * RNG.normal(size=FIRST.shape)  # the same in both images and outside the mask: it did not move
+    found = compare_images(np.where(mask, textured, frame), np.where(mask, moved, frame), mask, align=True)
+    np.testing.assert_allclose(found.shift_px, (-3.0, 2.0), atol=0.3)
 
 
 def test_alignment_finds_a_known_shift():

@@ -39,7 +39,9 @@ def test_the_face_comes_to_rest_on_the_surface(start_mm):
 def test_beneath_bone_the_face_rests_below_the_near_side_of_the_skull():
     maps, center = ball(80.0, skull=(66.0, 74.0))
     pose = look_at(center + np.array([0.0, 0.0, 100.0]), center)
-    on_skin, on_brain = (snap_to_surface(maps, pose, beneath_bone=below)[:3, 3].numpy() for below in (False, True))
+    on_skin, on_brain = (
+        snap_to_surface(maps, pose, search_mm=300.0, beneath_bone=below)[:3, 3].numpy() for below in (False, True)
+    )  # the search reaches the far side of the skull too
     assert np.linalg.norm(on_skin - center) == pytest.approx(80.0, abs=1.0)
     assert np.linalg.norm(on_brain - center) == pytest.approx(66.0, abs=2.0)
 
@@ -55,6 +57,7 @@ def test_a_head_is_seen_from_above_and_a_body_from_the_front():
     pose = default_pose(head)
     assert np.linalg.norm(pose[:3, 3].numpy() - center) == pytest.approx(80.0, abs=1.5)
     assert float(pose[2, 1]) < -0.8  # looks down
+    assert float(pose[0, 3]) > center[0] + 20  # from the right, beside the midline and its falx
     body, center = ball(150.0, scale=2.0)
     pose = default_pose(body)
     assert np.linalg.norm(pose[:3, 3].numpy() - center) == pytest.approx(150.0, abs=3.0)

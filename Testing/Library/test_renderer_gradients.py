@@ -129,6 +129,38 @@ def test_the_gpu_agrees_with_the_cpu():
     assert float((powers[0] - powers[1]).abs().max() / powers[0].abs().max()) < 1e-4
 
 
+@pytest.mark.parametrize(
+    "pose",
+    [POSE * float("nan"), POSE[None][:0], POSE[:3], torch.zeros(1, 1, 4, 4)],
+    ids=["NaN", "none", "3 x 4", "4D"],
+)
+def test_poses_that_are_none_are_refused(pose):
+    renderer = Renderer(uniform_maps((21, 21, 21)), TINY, tiny_settings("clinical"), "cpu")
+    with pytest.raises(DiffUSError, match="pose"):
+        renderer(pose)
+
+
+def test_extreme_gain_stays_finite():
+    deep = Probe("deep", "linear", 1000.0, 50.0, width_mm=40.0, lines=8)
+    image = Renderer(uniform_maps((21, 21, 21)), deep, tiny_settings("clinical"), "cpu")(POSE).image
+    assert bool(torch.isfinite(image).all())
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(DiffUSError, match="float32"):
+        Renderer(uniform_maps(), TINY, device="cpu", dtype=torch.float16)
+
+
+def test_the_papers_artifacts_join_any_look():
+    maps = uneven_maps(torch.float32)
+    plain, noisy = (
+        Renderer(maps, TINY, tiny_settings("clinical", speckle=False, paper_artifacts=on), "cpu")(POSE).image
+        for on in (False, True)
+    )
+    assert not torch.equal(plain, noisy)
+    assert float(torch.corrcoef(torch.stack([plain.flatten(), noisy.flatten()]))[0, 1]) > 0.9
+
+
 def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(DiffUSError, match="cuda:99"):
         Renderer(uniform_maps(), TINY, device="cuda:99")
@@ -158,7 +190,16 @@ def test_out_of_gpu_memory_goes_on_on_the_cpu_and_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "change", [{"samples": 1}, {"gain_db": float("nan")}, {"dynamic_range_db": 0.0}, {"width_px": 2}]
+    "change",
+    [
+        {"samples": 1},
+        {"samples": 50.5},
+        {"seed": 10**30},
+        {"elevation_planes": "many"},
+        {"gain_db": float("nan")},
+        {"dynamic_range_db": 0.0},
+        {"width_px": 2},
+    ],
 )
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(DiffUSError, match=next(iter(change))):

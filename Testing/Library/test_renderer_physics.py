@@ -8,6 +8,9 @@ import torch
 
 from DiffUSLib.acoustics import tissue
 from DiffUSLib.image_formation.artifacts import paper_blur, paper_speckle
+from DiffUSLib.image_formation.display import log_compress
+from DiffUSLib.image_formation.point_spread import lateral_sigma_mm
+from DiffUSLib.image_formation.scatterers import scatterers
 from DiffUSLib.pose import look_at, move
 from DiffUSLib.probe import Probe
 from DiffUSLib.renderer import Renderer
@@ -51,6 +54,78 @@ def test_time_gain_compensation_undoes_the_attenuation_it_is_set_to():
     settings = look("clinical", speckle=False, point_spread=False, tgc_db_cm_mhz=0.6, samples=350, **BRAIN_ONLY)
     power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96, 10:300]
     np.testing.assert_allclose(power.numpy(), 1.0, rtol=0.01)
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+@pytest.mark.parametrize("tilt_deg", [0, 35, 70, 90])
+def test_rough_interfaces_scatter_by_the_steepness_of_impedance(probe, tilt_deg):
+    # ln Z rises by 0.004 per mm along a direction in the image plane: the strength is half of that at any angle.
+    maps = uniform_maps(values=(1.6, 0.0, 0.0))
+    angle = math.radians(tilt_deg)
+    k, _, i = np.meshgrid(*[np.arange(81) - 40.0] * 3, indexing="ij")
+    maps.impedance.copy_(torch.from_numpy(1.6 * np.exp(0.004 * (math.sin(angle) * i + math.cos(angle) * k))))
+    only = {"backscatter": False, "specular_mm": 0.0, "near_field": False, "attenuation": False, "speckle": False}
+    settings = look("clinical", point_spread=False, interface_scatter_mm=300.0, **only)
+    lines = Renderer(maps, probe, settings, "cpu").scan_lines(look_at((0, 0, 38), (0, 0, 0)))
+    np.testing.assert_allclose(lines.power[0, 80:112, 60:340].sqrt().numpy(), 300.0 * 0.004 / 2, rtol=0.02)
+
+
+def test_strong_interfaces_alone_weaken_what_lies_behind():
+    # A slab of bone that absorbs nothing: both ways across two interfaces leave (1 - s^2)^2.
+    slab = (slice(50, 60), slice(None), slice(0, 40))
+    maps = brain_with(slab, (5.6, 0.6, 1.0))
+    settings = look("clinical", samples=70, speckle=False, attenuation=False, point_spread=False, **BRAIN_ONLY)
+    power = Renderer(maps, LINEAR, settings, "cpu").scan_lines(POSE).power[0]
+    s = (5.6 - 1.6) / (5.6 + 1.6)  # samples are a voxel apart and fall on voxels, so the steps stay sharp
+    assert float(power[20, 50:].mean().sqrt()) == pytest.approx((1 - s * s) ** 2, rel=0.02)
+    assert float(power[170, 50:].mean().sqrt()) == pytest.approx(1.0, rel=0.02)
+
+
+def test_mirror_like_echoes_are_attenuated_on_both_ways():
+    maps = uniform_maps(values=(1.6, 0.5, 0.0))
+    maps.impedance[:30] = 1.7  # the interface lies 50 to 51 mm below the face
+    peaks = []
+    for attenuation in (True, False):
+        settings = look(
+            "clinical", attenuation=attenuation, tgc_db_cm_mhz=0.0, speckle=False, point_spread=False,
+            near_field=False, interface_scatter_mm=0.0,
+        )  # fmt: skip
+        peaks.append(float(Renderer(maps, LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96].max()))
+    assert 10 * math.log10(peaks[0] / peaks[1]) == pytest.approx(-2 * 0.5 * 5.0 * 5.05, abs=0.5)
+
+
+def test_without_attenuation_nothing_is_compensated():
+    settings = look("clinical", attenuation=False, speckle=False, point_spread=False, **BRAIN_ONLY)
+    power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96, 10:340]
+    np.testing.assert_allclose(power.numpy(), 1.0, rtol=1e-4)
+
+
+def test_the_transducer_rings_down_in_the_first_millimeters():
+    with_it, without = (
+        Renderer(uniform_maps(), LINEAR, look("clinical", speckle=False, near_field=near_field), "cpu")
+        .scan_lines(POSE)
+        .power[0, 96]
+        for near_field in (True, False)
+    )
+    assert float(with_it[:4].mean()) > 5 * float(without[:4].mean())
+    np.testing.assert_allclose(with_it[60:], without[60:], rtol=1e-3)  # 10 mm and deeper
+
+
+def test_gray_is_linear_in_decibels():
+    power = torch.tensor([1.0, 10.0, 100.0])
+    gray = log_compress(power, gain_db=0.0, dynamic_range_db=60.0)
+    np.testing.assert_allclose(gray.diff(), 10 / 60, rtol=1e-5)
+    np.testing.assert_allclose(log_compress(power, 6.0, 60.0) - gray, 0.1, rtol=1e-5)
+    assert float(log_compress(power * 1e9, 0.0, 60.0).max()) == 1.0
+
+
+@pytest.mark.parametrize("sites", [16, 32, 48])
+def test_scatterers_do_not_repeat_within_an_image(sites):
+    place = torch.rand(4000, 3, generator=torch.Generator().manual_seed(1)) * 90
+    for axis in range(3):
+        moved = place.clone()
+        moved[:, axis] += sites
+        assert abs(correlation(scatterers(place, 0)[0], scatterers(moved, 0)[0])) < 0.08
 
 
 @pytest.mark.parametrize("material", ["cortical bone", "air"])
@@ -101,6 +176,20 @@ def test_resolution_at_the_focus_is_that_of_diffraction():
     assert fwhm(power[200], 0.05) == pytest.approx(math.hypot(3.0 * wavelength / 2, wire_mm), rel=0.07)
 
 
+def test_a_beam_spreads_beyond_its_focus_as_a_gaussian_beam():
+    # Far beyond the focus a Gaussian beam opens by wavelength / (pi x waist radius); an aperture as wide as its
+    # distance keeps the receiving beam far wider, so that the transmitted one alone sets the width.
+    probe = Probe("wide open", "linear", 900.0, 3.0, width_mm=40.0, aperture_mm=1.0, focus_mm=10.0)
+    waist_fwhm = 1.54 / 3.0 * 10.0  # wavelength x F-number
+    waist_radius = waist_fwhm / math.sqrt(2 * math.log(2))
+    opening = 1.54 / 3.0 / (math.pi * waist_radius) * math.sqrt(2 * math.log(2))  # FWHM per mm of depth
+    depth = torch.tensor([600.0, 900.0], dtype=torch.float64)
+    fwhm_mm = lateral_sigma_mm(probe, depth) * 2 * math.sqrt(2 * math.log(2))
+    received = 1.54 / 3.0 * depth  # F-number = depth / aperture
+    sent = 1 / (fwhm_mm.square().reciprocal() - received.square().reciprocal()).sqrt()
+    np.testing.assert_allclose(sent, opening * depth, rtol=0.02)
+
+
 def oblique(spacing, shape):
     from Testing.Library.scenes import oblique_affine
 
@@ -116,9 +205,10 @@ def fwhm(power, step_mm):
     return math.sqrt(2 * variance) * 2.355
 
 
+@pytest.mark.parametrize("planes", [1, 5])
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
-def test_speckle_is_fully_developed_and_keeps_the_mean_brightness(probe):
-    settings = look("clinical", attenuation=False, tgc_db_cm_mhz=0.0, **BRAIN_ONLY)
+def test_speckle_is_fully_developed_and_keeps_the_mean_brightness(probe, planes):
+    settings = look("clinical", attenuation=False, elevation_planes=planes, **BRAIN_ONLY)
     shape = (161, 21, 121)
     renderer = Renderer(uniform_maps(shape, oblique(1.0, shape)), probe, settings, "cpu")
     poses = torch.stack([look_at((x, y, 50), (x, y, 0)) for x in (-15, 0, 15) for y in (-6, -3, 0, 3, 6)])
@@ -154,9 +244,10 @@ def test_seeds_make_other_tissue_and_the_same_seed_the_same():
     assert torch.equal(images[0], images[2])
 
 
-def test_a_thick_beam_averages_across_the_image_plane():
+@pytest.mark.parametrize("sheet", [slice(43, 44), slice(37, 38)], ids=["one side", "other side"])
+def test_a_thick_beam_averages_across_the_image_plane(sheet):
     # A bright sheet 2 mm off the plane is outside a thin beam and inside a thick one.
-    maps = brain_with((slice(None), slice(43, 44), slice(None)), (1.6, 0.6, 30.0))
+    maps = brain_with((slice(None), sheet, slice(None)), (1.6, 0.6, 30.0))
     wide = Probe("wide", "linear", 70.0, 5.0, width_mm=50.0, elevation_aperture_mm=3.0)
     settings = [look("clinical", speckle=False, elevation_planes=planes, **BRAIN_ONLY) for planes in (1, 7)]
     thin, thick = (

@@ -68,6 +68,11 @@ def test_matrices_of_a_volume():
     np.testing.assert_allclose(volume.ras_to_ijk @ volume.ijk_to_ras, np.eye(4), atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint16, torch.uint8, torch.int64, torch.float64])
+def test_any_real_voxels_are_taken(dtype):
+    assert int(Volume(torch.ones(2, 2, 2).to(dtype), torch.eye(4)).voxels.max()) == 1
+
+
 def sheared():
     matrix = torch.eye(4, dtype=torch.float64)
     matrix[:3, 1] = matrix[:3, 0]
@@ -78,6 +83,8 @@ def sheared():
     "voxels,matrix,words",
     [
         (torch.zeros(4, 4), torch.eye(4), "2 dimensions"),
+        (np.zeros((2, 2, 2)), torch.eye(4), "tensor"),
+        (torch.zeros(2, 2, 2, dtype=torch.complex64), torch.eye(4), "real"),
         (torch.zeros(0, 4, 4), torch.eye(4), "no voxels"),
         (torch.full((2, 2, 2), float("nan")), torch.eye(4), "NaN"),
         (torch.full((2, 2, 2), float("inf")), torch.eye(4), "NaN or infinite"),
