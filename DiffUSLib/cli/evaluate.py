@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import sys
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import torch
 import DiffUSLib
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import check_folder, written_whole
+from DiffUSLib.registration import RegistrationSettings, landmarks
 
 _QUICK_POSES, _FULL_POSES = 3, 20
 
@@ -44,6 +46,9 @@ def add_parser(commands) -> None:
         help="largest perturbation (default: 5,5 for one slice, 10,10 for more)",
     )
     parser.add_argument("--baselines", action="store_true", help="also identity, mutual information and LC2 (slow)")
+    parser.add_argument(
+        "--landmarks", metavar="FOLDER", help="instead: your own copy of RESECT (or files named like it), MRI to 3D US"
+    )
     parser.set_defaults(run=run)
 
 
@@ -81,8 +86,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError("--poses and --perturbations must be at least 1.")
     folder = Path(arguments.output)
     check_folder(folder)
-    protocol = load_protocol()
     torch.set_num_threads(1)
+    if arguments.landmarks is not None:
+        run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
+        return
+    protocol = load_protocol()
     tiers = arguments.tiers.split(",")
     unknown = [tier for tier in tiers if tier not in protocol.ALL_TIERS]
     if unknown:
@@ -117,6 +125,34 @@ def run(arguments: argparse.Namespace) -> None:
                 _write(protocol, folder, outcomes, rows)
     print(protocol.markdown(rows), end="")
     print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
+
+
+def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings) -> None:
+    """Registers clinical cases and writes landmarks.csv and landmarks.md."""
+    rows = []
+    found = landmarks.find_cases(cases)
+    folder.mkdir(exist_ok=True)
+    lines = ["| case | landmarks | before mm | after mm | verdict | s |", "|---|---|---|---|---|---|"]
+    for case in found:
+        row = landmarks.run_case(case, settings)
+        rows.append(asdict(row))
+        lines.append(
+            f"| {row.name} | {row.landmarks} | {row.before_mm:.2f} | {row.after_mm:.2f} | {row.verdict} "
+            f"| {row.seconds:.1f} |"
+        )
+        print(lines[-1], file=sys.stderr, flush=True)
+    means = [sum(row[name] for row in rows) / len(rows) for name in ("before_mm", "after_mm")]
+    lines.append(f"| mean | | {means[0]:.2f} | {means[1]:.2f} | | |")
+    with (
+        written_whole(folder / "landmarks.csv") as temporary,
+        open(temporary, "w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    with written_whole(folder / "landmarks.md") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print("\n".join(lines))
 
 
 def _write(protocol, folder: Path, outcomes: list, rows: list[dict]) -> None:

@@ -10,6 +10,7 @@ from DiffUSLib.registration.alignment import (
 )
 from DiffUSLib.registration.correction import degrees_of_freedom_names
 from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images, square_pixels
+from DiffUSLib.registration.volume_planes import slices_from_volume
 
 __all__ = [
     "PRESETS",
@@ -21,5 +22,6 @@ __all__ = [
     "degrees_of_freedom_names",
     "register",
     "slices_from_images",
+    "slices_from_volume",
     "square_pixels",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -284,8 +284,7 @@ def register(
 
 def _spread(slices: UltrasoundSlices, count: int) -> UltrasoundSlices:
     """At most `count` slices, evenly picked."""
-    picked = torch.linspace(0, len(slices.images) - 1, min(count, len(slices.images))).round().long()
-    return replace(slices, images=slices.images[picked.numpy()], transducer_to_ras=slices.transducer_to_ras[picked])
+    return slices.subset(torch.linspace(0, len(slices.images) - 1, min(count, len(slices.images))).round())
 
 
 def _check_overlap(volume: Volume, slices: UltrasoundSlices) -> None:

@@ -71,7 +71,7 @@ class Objective:
         self._values, self._weights = observed.values.to(device), observed.weights.to(device)
         self._features = Features(anatomy.smoothed(scale.volume_mm), observed.probe, scale.samples, device)
         self._window = scale.window
-        self._center = center_ras_mm.to(device)
+        self._center = center_ras_mm.float().to(device)
         self._poses = slices.transducer_to_ras.float().to(device)
         self._prior = prior_units.to(device)
         self._evidence = INDEPENDENT_SAMPLES * len(self._poses)

@@ -25,7 +25,7 @@ class UltrasoundSlices:
 
     Args:
         images: (S, H, W) gray images as shown (log-compressed), any scale.
-        mask: (H, W) bool, the pixels inside the fan.
+        mask: (H, W) or (S, H, W) bool, the pixels inside the fan.
         image_to_transducer: (4, 4) from (column, row, 0, 1) to the Transducer frame in mm.
         transducer_to_ras: (S, 4, 4) as the tracking says, in mm.
         probe: the fan.
@@ -43,24 +43,31 @@ class UltrasoundSlices:
     def __post_init__(self):
         images = np.asarray(self.images, dtype=np.float32)
         mask = np.asarray(self.mask, dtype=bool)
+        mask = np.broadcast_to(mask, (len(images), *mask.shape)) if mask.ndim == 2 else mask
         poses = torch.as_tensor(self.transducer_to_ras, dtype=torch.float64, device="cpu")
-        if images.ndim != 3 or not len(images) or mask.shape != images.shape[1:] or len(poses) != len(images):
+        if images.ndim != 3 or not len(images) or mask.shape != images.shape or len(poses) != len(images):
             raise DiffUSError(
-                f"{len(poses)} poses, images of the shape {images.shape} and a mask of the shape {mask.shape} do not "
-                "fit together; give at least one image, one pose each, and one mask for all."
+                f"{len(poses)} poses, images of shape {images.shape} and masks of shape {mask.shape} do not fit "
+                "together; give at least one image, one pose each, and one mask for each or for all."
             )
-        if not mask.any():
-            raise DiffUSError("the fan covers no pixel of the image; correct its geometry.")
+        if not mask.any((1, 2)).all():
+            raise DiffUSError("the fan covers no pixel of an image; correct its geometry.")
         if not np.isfinite(images).all():
             raise DiffUSError("an ultrasound image holds NaN or infinite pixels; leave that frame out.")
         for index, image in enumerate(images):
-            if np.ptp(image[mask]) == 0:
+            if np.ptp(image[mask[index]]) == 0:
                 raise DiffUSError(f"ultrasound image {index} is constant within the fan; leave that frame out.")
         check_rigid(poses, "the pose of the transducer")
         object.__setattr__(self, "images", images)
         object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "image_to_transducer", np.asarray(self.image_to_transducer, dtype=np.float64))
         object.__setattr__(self, "transducer_to_ras", poses)
+
+    def subset(self, indices) -> UltrasoundSlices:
+        """The slices of these numbers."""
+        rows = [int(index) for index in indices]
+        poses = self.transducer_to_ras[rows]
+        return replace(self, images=self.images[rows], mask=self.mask[rows], transducer_to_ras=poses)
 
     @property
     def centers_ras_mm(self) -> torch.Tensor:
@@ -169,14 +176,13 @@ def observe(slices: UltrasoundSlices, lines: int, samples: int, smoothing_mm: fl
     points = (origins[:, None] + directions[:, None] * depth[:, None]).numpy()
     inverse = np.linalg.inv(slices.image_to_transducer)
     column, row = np.moveaxis(points @ inverse[:2, :3].T + inverse[:2, 3], -1, 0)
-    mask = slices.mask.astype(np.float32)
     sigma = smoothing_mm / math.sqrt(abs(np.linalg.det(slices.image_to_transducer[:2, :2])))
-    share = np.maximum(ndimage.gaussian_filter(mask, sigma), 1e-3)
     top = float(slices.images.max())
-    values = [
-        ndimage.map_coordinates(ndimage.gaussian_filter(image * mask, sigma) / share, [row, column], order=1)
-        for image in slices.images
-    ]
-    inside = ndimage.map_coordinates(mask, [row, column], order=0) * (depth.numpy() > _NEAR_FIELD_MM)
-    weights = torch.from_numpy(np.broadcast_to(inside, (len(values), lines, samples)).astype(np.float32))
+    values, weights = [], []
+    for image, mask in zip(slices.images, slices.mask.astype(np.float32), strict=True):
+        share = np.maximum(ndimage.gaussian_filter(mask, sigma), 1e-3)
+        smooth = ndimage.gaussian_filter(image * mask, sigma) / share
+        values.append(ndimage.map_coordinates(smooth, [row, column], order=1))
+        weights.append(ndimage.map_coordinates(mask, [row, column], order=0) * (depth.numpy() > _NEAR_FIELD_MM))
+    weights = torch.from_numpy(np.stack(weights).astype(np.float32))
     return Observation(torch.from_numpy(np.stack(values) / top).float(), weights, probe)

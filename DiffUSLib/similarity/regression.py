@@ -17,8 +17,9 @@ def regression(
     """-1/2 log(1 - R^2) of the ultrasound's detail regressed on the channels' detail.
 
     Detail is what differs from the mean of a window. On log-compressed images, where gain and TGC are offsets, this
-    takes them out, and slow shading with them. Unlike LC2, the weights of the channels are the same everywhere, as tissue and scanner are: with so few free numbers, agreement by
-    chance is rare. Times the number of independent samples it is a profile log-likelihood.
+    takes them out, and slow shading with them. Unlike LC2, the weights of the channels are the same everywhere, as
+    tissue and scanner are: with so few free numbers, agreement by chance is rare. Times the number of independent
+    samples it is a profile log-likelihood.
 
     Args:
         moving: (B, C, H, W) channels, or (B, H, W).

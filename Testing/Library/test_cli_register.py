@@ -10,6 +10,7 @@ import torch
 from DiffUSLib.cli import evaluate, register
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io import read_transform, write_tracked_frames, write_transform
+from DiffUSLib.registration import landmarks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*have no valid transform")
 
@@ -149,3 +150,64 @@ def test_evaluate_writes_its_tables(tmp_path, capsys):
     assert len(rows) == 3
     header, first = rows[0].split(","), rows[1].split(",")
     assert float(first[header.index("initial_mm")]) > 0.1
+
+
+def test_landmarks_are_read_from_tag_files(tmp_path):
+    """A file as MINC's tools write it."""
+    path = tmp_path / "Case1-MRI-beforeUS.tag"
+    path.write_text(
+        "MNI Tag Point File\nVolumes = 2;\n%VIO_Real: comment 1 2 3 4 5 6\n\nPoints =\n"
+        ' 1.5 -2 3e0 4 5.25 -6 "1"\n -7 8 9 10 11 12 "2";\n'
+    )
+    first, second = landmarks.read_landmarks(path)
+    assert first.tolist() == [[1.5, -2, 3], [-7, 8, 9]]
+    assert second.tolist() == [[4, 5.25, -6], [10, 11, 12]]
+    path.write_text("MNI Tag Point File\n")
+    with pytest.raises(DiffUSError, match="no pairs"):
+        landmarks.read_landmarks(path)
+    with pytest.raises(DiffUSError, match="no MRI"):
+        run("evaluate", "--landmarks", tmp_path, "-o", tmp_path / "out")
+    with pytest.raises(DiffUSError, match="no folder"):
+        run("evaluate", "--landmarks", tmp_path / "absent", "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
+    """A case laid out like RESECT: the 3D ultrasound of a known head, moved by a known error."""
+    pytest.importorskip("nilearn")
+    import nibabel
+
+    from Testing.Simulator import cases
+    from Testing.Simulator.anatomy import mni152
+
+    anatomy = mni152()
+    box = (slice(110, 170), slice(90, 160), slice(70, 130))
+    voxels = anatomy.echogenicity[box] + 3 * np.linalg.norm(np.gradient(anatomy.stiffness), axis=0)[box]
+    speckle = np.random.default_rng(0).rayleigh(1.0, voxels.shape)
+    level = 128 + 40 * np.log10(voxels * speckle + 1e-2)
+    affine = anatomy.affine.copy()
+    affine[:3, 3] += [110, 90, 70]
+    center = (affine @ [30, 35, 30, 1])[:3]
+    there, back = cases.rigid(center, np.zeros(3)), cases.rigid(-center, np.zeros(3))
+    error = there @ cases.rigid(np.array([3.0, -3, 2]), np.array([0.05, 0.04, -0.05])) @ back
+    folder = tmp_path / "RESECT" / "Case1"
+    folder.mkdir(parents=True)
+    for name, values, matrix in (
+        ("Case1-US-before.nii.gz", level.clip(1, 255), error @ affine),
+        ("Case1-T1.nii.gz", anatomy.t1, anatomy.affine),
+    ):
+        nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), matrix), folder / name)
+    points = center + np.random.default_rng(1).uniform(-20, 20, (12, 3))
+    lines = [
+        " ".join(f"{value:.6f}" for value in [*point, *(error @ [*point, 1])[:3]]) + ' "mark"' for point in points
+    ]
+    text = "MNI Tag Point File\nVolumes = 2;\nPoints =\n" + "\n".join(lines) + ";\n"
+    (folder / "Case1-MRI-beforeUS.tag").write_text(text)
+    run("evaluate", "--landmarks", tmp_path / "RESECT", "-o", tmp_path / "out")
+    row = (tmp_path / "out" / "landmarks.csv").read_text().splitlines()[1].split(",")
+    before, after = float(row[2]), float(row[3])
+    shown = np.linalg.norm([(error @ [*point, 1])[:3] - point for point in points], axis=1).mean()
+    assert before == pytest.approx(shown, abs=1e-3)
+    assert after < 2.0 < 4.0 < before
+    assert "Case1" in capsys.readouterr().out

@@ -21,6 +21,7 @@ from DiffUSLib.registration import (
     register,
     search,
     slices_from_images,
+    slices_from_volume,
     square_pixels,
     trust,
 )
@@ -189,7 +190,7 @@ def test_constant_frame_and_missing_pose_are_refused(scene):
 
 def objective_of(scene, count=2):
     volume, maps, slices = scene
-    slices = replace(slices, images=slices.images[:count], transducer_to_ras=slices.transducer_to_ras[:count])
+    slices = slices.subset(range(count))
     center = slices.centers_ras_mm.mean(0)
     anatomy = crop(volume, maps, slices.centers_ras_mm, margin_mm=60)
     return Objective(anatomy, slices, SMALL, center, torch.full((6,), 5.0), torch.device("cpu"))
@@ -394,3 +395,44 @@ def test_another_volume_is_not_accepted(scene, aligned):
 def test_presets_follow_fewer_starts_than_they_score():
     for preset in alignment.PRESETS.values():
         assert preset.starts > preset.climbed > preset.refined >= 2
+
+
+def test_planes_of_a_volume_show_its_voxels():
+    """A volume whose value tells the place: each pixel of each plane, mapped to RAS, must show its own value."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(6) * [0.8, 0.7, 0.9]
+    matrix[:3, 3] = [3, -2, 5]
+    k, j, i = np.mgrid[:50, :60, :55]
+    values = 100 + i + 2 * j + 3 * k
+    values[:4] = 0  # not seen
+    slices = slices_from_volume(Volume(torch.from_numpy(values).float(), torch.from_numpy(matrix)), planes=5)
+    assert len(slices.images) == 5
+    inverse = np.linalg.inv(matrix)
+    for image, mask, pose in zip(slices.images, slices.mask, slices.transducer_to_ras.numpy(), strict=True):
+        row, column = np.argwhere(ndimage.binary_erosion(mask, iterations=2))[::97].T
+        pixels = np.stack([column, row, 0 * row, 0 * row + 1])
+        index = inverse @ pose @ slices.image_to_transducer @ pixels
+        assert image[row, column] == pytest.approx(100 + index[0] + 2 * index[1] + 3 * index[2], abs=0.1)
+    normals = slices.transducer_to_ras[:3, :3, 2]
+    assert (normals @ normals.T).numpy() == pytest.approx(np.eye(3), abs=1e-6)
+    with pytest.raises(DiffUSError, match="constant"):
+        slices_from_volume(Volume(torch.ones(40, 40, 40), torch.eye(4)))
+    with pytest.raises(DiffUSError, match="15 mm"):
+        slices_from_volume(Volume(torch.rand(5, 40, 40), torch.eye(4)))
+
+
+def test_a_volume_of_ultrasound_is_put_right(scene):
+    """The error of a 3D ultrasound volume, whose file holds another place than it had."""
+    volume, maps, _ = scene
+    rng = np.random.default_rng(3)
+    voxels = volume.voxels.numpy()
+    shown = 50 + voxels + 3 * ndimage.gaussian_gradient_magnitude(voxels, 1) + 10 * rng.normal(size=voxels.shape)
+    shown[:8], shown[:, :10], shown[:, :, 64:] = 0, 0, 0
+    error = np.eye(4)
+    error[:3, :3] = Rotation.from_rotvec([0.05, -0.04, 0.03]).as_matrix()
+    error[:3, 3] = [2.5, -3, 2]
+    ultrasound = Volume(torch.from_numpy(shown.clip(0)), torch.from_numpy(error) @ volume.ijk_to_ras)
+    slices = slices_from_volume(ultrasound, planes=5)
+    result = register(volume, slices, RegistrationSettings(device="cpu"), maps)
+    left = trust.mean_distance_mm(result.correction_ras, torch.linalg.inv(torch.from_numpy(error)), slices)
+    assert left < 0.7 < 3 < trust.mean_distance_mm(torch.eye(4), torch.linalg.inv(torch.from_numpy(error)), slices)
