@@ -20,25 +20,30 @@ def registerSampleData(iconFolder):
             sampleName=name,
             nodeNames=name,
             thumbnailFileName=os.path.join(iconFolder, "DiffUS.png"),
-            customDownloader=lambda source, modality=modality: [loadSampleHead(modality)],
+            customDownloader=lambda source, modality=modality: [addSampleHead(makeSampleHead(), modality)],
         )
 
 
-def loadSampleHead(modality):
-    """Make a head phantom and show it in the slice views.
-
-    Args:
-        modality: "t1", "ct" or "labels".
-
-    Returns:
-        the volume node.
-    """
+def makeSampleHead():
+    """DiffUSLib's head phantom; touches no node, so it may be made in a thread."""
     from .library_path import ensureLibrary
 
     ensureLibrary()
     from DiffUSLib import head_phantom
 
-    phantom = head_phantom()
+    return head_phantom()
+
+
+def addSampleHead(phantom, modality):
+    """Add one volume of the head phantom to the scene and show it in the slice views.
+
+    Args:
+        phantom: of `makeSampleHead`.
+        modality: "t1", "ct" or "labels".
+
+    Returns:
+        the volume node.
+    """
     volume = getattr(phantom, modality)
     isLabels = modality == "labels"
     node = slicer.util.addVolumeFromArray(
@@ -55,12 +60,9 @@ def loadSampleHead(modality):
     return node
 
 
-def startPose(patient):
-    """(4, 4) pose of a new transducer: that of the sample head, else where DiffUSLib finds a good place."""
+def knownStartPose(node):
+    """(4, 4) pose that came with the sample head, or None for another volume."""
     from DiffUSLib import look_at
-    from DiffUSLib.placement import default_pose
 
-    points = patient.node.GetAttribute(START_ATTRIBUTE)
-    if points and patient.node.GetParentTransformNode() is None:
-        return look_at(*json.loads(points)).numpy()
-    return default_pose(patient.maps).numpy()
+    points = node.GetAttribute(START_ATTRIBUTE)
+    return look_at(*json.loads(points)).numpy() if points and node.GetParentTransformNode() is None else None

@@ -21,9 +21,9 @@ def checkImageOfSampleHead(test):
     Args:
         test: a unittest.TestCase.
     """
-    from .sample_data import loadSampleHead
+    from .sample_data import addSampleHead, makeSampleHead
 
-    volume = loadSampleHead("t1")
+    volume = addSampleHead(makeSampleHead(), "t1")
     slicer.util.selectModule("DiffUS")
     widget = slicer.modules.DiffUSWidget
     widget.logic.getParameterNode().volume = volume

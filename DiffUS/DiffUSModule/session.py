@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from . import torch_status
+from .background import BackgroundTask
 from .image_layout import ImageLayout
 from .live_renderer import LiveRenderer
 from .messages import explain
@@ -18,7 +19,7 @@ from .probe_settings import (
     storedProbe,
     writeProbeToParameters,
 )
-from .sample_data import startPose
+from .sample_data import knownStartPose
 from .signal import Signal
 from .transducer import Transducer, isTransducer
 
@@ -35,6 +36,7 @@ class Session(VTKObservationMixin):
         layout: ImageLayout.
         history: PoseHistory of the active transducer.
         message: a sentence for the user, or "".
+        activity: what is being done in the background, as a sentence, or "".
     """
 
     def __init__(self):
@@ -50,6 +52,8 @@ class Session(VTKObservationMixin):
         self.history = PoseHistory()
         self._probe = self._settings = self._whenReady = self._tracked = self._handles = None
         self._isUpdating = False
+        self._task = None
+        self.activity = ""
         self.isActive = False
 
     # --- life --------------------------------------------------------------------------------------------------------
@@ -61,6 +65,7 @@ class Session(VTKObservationMixin):
         self.parameters = parameters
         if parameters is None:
             self._whenReady = None
+            self._endTask()
             self._setTransducer(None)
             self.patient.close()
             self.live.stop()
@@ -80,6 +85,7 @@ class Session(VTKObservationMixin):
     def deactivate(self):
         """The module is closed: nothing runs, the user's layout is back, memory of the device is free."""
         self.isActive = False
+        self._endTask()
         self.patient.cancel()
         self.live.stop()
         self.layout.hide()
@@ -226,9 +232,39 @@ class Session(VTKObservationMixin):
                 self._whenReady = None
         self.changed.emit()
 
+    def inBackground(self, activity, function, onResult):
+        """Run a function that touches neither MRML nor Qt; then call `onResult` with what it returned.
+
+        Args:
+            activity: sentence for the user while it runs.
+        """
+        self._endTask()
+        self.activity = activity
+
+        def finish(result):
+            self._endTask()
+            try:
+                onResult(result)
+            except Exception as error:
+                self.say(explain(error))
+
+        def fail(error):
+            self._endTask()
+            self.say(explain(error))
+
+        self._task = BackgroundTask(function, finish, fail)
+        self.changed.emit()
+
+    def _endTask(self):
+        if self._task is not None:
+            self._task.cancel()
+            self._task, self.activity = None, ""
+            self.changed.emit()
+
     def cancelPreparation(self):
-        """The user does not want to wait for the maps."""
+        """The user does not want to wait for what is being done."""
         self._whenReady = None
+        self._endTask()
         self.patient.cancel()
         if self.transducer is not None:
             self.parameters.live = False
@@ -257,7 +293,14 @@ class Session(VTKObservationMixin):
     def addTransducer(self, pose=None):
         """A new transducer, at a pose or where DiffUSLib finds a good place; it becomes the active one."""
         if pose is None:
-            pose = startPose(self.patient)
+            pose = knownStartPose(self.patient.node)
+        if pose is None:
+            from DiffUSLib.placement import default_pose
+
+            maps = self.patient.maps
+            activity = _("Looking for a good place...")
+            self.inBackground(activity, lambda: default_pose(maps).numpy(), self.addTransducer)
+            return
         self._probe = self._probe or probeFromParameters(self.parameters)
         transducer = Transducer.create(self.parameters.preset, self._probe)
         transducer.setPose(pose)

@@ -12,6 +12,8 @@ ROLE_ATTRIBUTE = "DiffUS.Role"
 BODY_ROLE, OUTLINE_ROLE, IMAGE_ROLE = "DiffUS.Body", "DiffUS.Outline", "DiffUS.Image"
 BODY_COLOR = (0.93, 0.90, 0.82)
 OUTLINE_COLOR = (1.0, 0.80, 0.20)
+HANDLE_SIZE_PERCENT = 8.0
+"""Size of the handles in percent of the view; Slicer's 15 percent hide much of the image."""
 
 
 def isTransducer(node):
@@ -173,6 +175,7 @@ class Transducer:
         display.SetEditorVisibility3D(isVisible)
         display.SetEditorSliceIntersectionVisibility(isVisible)
         display.SetEditorScalingEnabled(False)
+        display.SetInteractionScalePercent(HANDLE_SIZE_PERCENT)
         display.SetEditorScalingSliceEnabled(False)
         for node in (display, self.body.GetDisplayNode()):
             node.RemoveAllViewNodeIDs()

@@ -2,8 +2,8 @@
 
     python Testing/Module/benchmark_live.py [--updates N] [--memory N]
 
-The views are drawn by Mesa on the CPU here, so the 3D view, which Slicer draws on the graphics card, is left out of the
-measurement: the layout is a single slice view with the live image.
+The views are drawn by Mesa on the CPU here, so the 3D view, which Slicer draws on the graphics card, is left out of
+the measurement: the layout is a single slice view with the live image.
 """
 
 import argparse

@@ -76,6 +76,7 @@ def test_module_opens_without_a_main_window():
     script = (
         "from Testing.Host import start_host; host = start_host(main_window=False); "
         f"widget = host.load_module({str(MODULE_FOLDER)!r}, 'DiffUS'); widget.ui.sampleButton.click(); "
+        "host.wait_until(lambda: widget.session.parameters.volume is not None, 60); "
         "widget.ui.addButton.click(); host.wait_until(lambda: widget.session.transducer is not None, 60); "
         "host.process_events(1.0); assert not host.failures.entries, host.failures.entries; host.close()"
     )

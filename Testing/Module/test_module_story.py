@@ -14,6 +14,7 @@ def test_three_clicks_to_the_image_and_tomorrow_again(host, tmp_path):
     layout = slicer.app.layoutManager().layout
     assert not ui.addButton.enabled
     ui.sampleButton.click()
+    host.wait_until(lambda: ui.volumeSelector.currentNode() is not None, 60)
     assert ui.volumeSelector.currentNode().GetName() == "DiffUS head (MRI)"
     wait_for_image(host, widget, ui.addButton.click)
 

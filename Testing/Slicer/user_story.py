@@ -47,6 +47,7 @@ def story(folder):
     screenshot(folder, "1_opened")
 
     ui.sampleButton.click()
+    waitFor(lambda: session.parameters.volume is not None, "the sample head")
     ui.addButton.click()
     waitFor(lambda: session.transducer is not None and imageOf(session).shape[1] > 8, "the first image")
     assert imageOf(session).shape == (512, 512)

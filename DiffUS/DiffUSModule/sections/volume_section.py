@@ -23,6 +23,10 @@ class VolumeSection(Section):
         self.ui.modalityNote.setVisible(bool(text))
 
     def onSample(self):
-        from ..sample_data import loadSampleHead
+        """Making the head takes seconds: in the background."""
+        from ..sample_data import addSampleHead, makeSampleHead
 
-        self.session.parameters.volume = loadSampleHead("t1")
+        def choose(phantom):
+            self.session.parameters.volume = addSampleHead(phantom, "t1")
+
+        self.session.inBackground(_("Making the sample head..."), makeSampleHead, choose)
