@@ -178,14 +178,12 @@ class Alignment:
             (1 + _SECOND_WIND) * count, settings.prior_units, directions, settings.seed
         )
         optima = yield from self._round(coarse, middle, fine, starts[:count], directions)
-        null_scores = fine.score(optima[0].units + trust.null_corrections(directions, settings.seed))
+        null_scores = yield from self._null_scores(fine, optima[0], directions)
         if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.CONTRAST_ACCEPT:
             # Most likely the right hill was missed: look at more places before giving up.
             optima += yield from self._round(coarse, middle, fine, starts[count:], directions)
             optima.sort(key=lambda optimum: -optimum.posterior)
-            null_scores = fine.score(optima[0].units + trust.null_corrections(directions, settings.seed))
-        correction = trust.motion_units(optima[0].units, self._center)
-        yield Progress("trust", 0, optima[0].posterior, correction)
+            null_scores = yield from self._null_scores(fine, optima[0], directions)
         self.result = self._judged(fine, optima, null_scores, directions, time.perf_counter() - began)
 
     def _round(self, coarse: Objective, middle: Objective, fine: Objective, starts: torch.Tensor, directions):
@@ -203,6 +201,15 @@ class Alignment:
             rival = units[rivals][values[rivals].argmax()]
             optima.append((yield from self._shown(search.polish(fine, rival, directions))))
         return sorted(optima, key=lambda optimum: -optimum.posterior)
+
+    def _null_scores(self, fine: Objective, best: search.Optimum, directions: torch.Tensor):
+        """Similarity at random poses around the best one."""
+        correction, scores = trust.motion_units(best.units, self._center), []
+        nulls = best.units + trust.null_corrections(directions, self.settings.seed)
+        for index, part in enumerate(nulls.split(fine.chunk)):
+            scores.append(fine.score(part))
+            yield Progress("trust", index, best.posterior, correction)
+        return torch.cat(scores)
 
     def _objective(self, anatomy, scale, slices) -> Objective:
         return Objective(anatomy, slices, scale, self._center, self.settings.prior_units, self._device)

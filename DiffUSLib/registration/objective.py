@@ -16,10 +16,9 @@ INDEPENDENT_SAMPLES = 60.0
 """Of one slice: what its likelihood counts for against the prior and as certainty. Speckle cells are many more, but
 what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see Testing/Simulator)."""
 
-_CURVATURE_STEP_MM = 0.6
-"""Wide enough to see the hill and not the kinks of trilinear interpolation."""
+_CHUNK_SAMPLES = 150_000
+"""Computed at once: larger chunks gain little on a CPU, and a user interface waits for them."""
 
-_CHUNK_SAMPLES = 400_000
 Measure = Callable[..., torch.Tensor]
 
 
@@ -56,6 +55,9 @@ class Objective:
         center_ras_mm: (3,) the point about which corrections turn.
         prior_units: (6,) standard deviations of the correction that the tracking lets expect.
         device: where to compute.
+
+    Attributes:
+        chunk: so many corrections are computed at once.
     """
 
     def __init__(
@@ -75,7 +77,7 @@ class Objective:
         self._poses = slices.transducer_to_ras.float().to(device)
         self._prior = prior_units.to(device)
         self._evidence = INDEPENDENT_SAMPLES * len(self._poses)
-        self._chunk = max(1, _CHUNK_SAMPLES // self._values.numel())
+        self.chunk = max(1, _CHUNK_SAMPLES // self._values.numel())
 
     def _poses_of(self, units: torch.Tensor) -> torch.Tensor:
         """(B S, 4, 4): correction after correction, the slices of each together."""
@@ -89,12 +91,12 @@ class Objective:
     def score(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) similarity of (B, 6) corrections, without prior and gradient."""
         with torch.no_grad():
-            return torch.cat([self._score(part) for part in units.to(self._center.device).split(self._chunk)]).cpu()
+            return torch.cat([self._score(part) for part in units.to(self._center.device).split(self.chunk)]).cpu()
 
     def slice_scores(self, units: torch.Tensor) -> torch.Tensor:
         """(B, S) similarity of each slice alone."""
         with torch.no_grad():
-            parts = [self._score(part, joint=False) for part in units.to(self._center.device).split(self._chunk)]
+            parts = [self._score(part, joint=False) for part in units.to(self._center.device).split(self.chunk)]
         return torch.cat(parts).reshape(len(units), -1).cpu()
 
     def posterior(self, units: torch.Tensor) -> torch.Tensor:
@@ -107,25 +109,12 @@ class Objective:
     def posterior_and_gradient(self, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) log-posterior and its gradient (B, 6)."""
         values, gradients = [], []
-        for part in units.detach().to(self._center.device).split(self._chunk):
+        for part in units.detach().to(self._center.device).split(self.chunk):
             part = part.clone().requires_grad_()
             value = self._evidence * self._score(part) + self._log_prior(part)
             gradients.append(torch.autograd.grad(value.sum(), part)[0].cpu())
             values.append(value.detach().cpu())
         return torch.cat(values), torch.cat(gradients)
-
-    def curvature(self, units: torch.Tensor, directions: torch.Tensor, step_mm: float = _CURVATURE_STEP_MM):
-        """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (6,) along directions (6, F).
-
-        The Hessian is the central difference of gradients, all computed as one batch.
-        """
-        basis = directions.to(units)
-        steps = step_mm * basis.T
-        values, gradients = self.posterior_and_gradient(torch.cat([units[None], units + steps, units - steps]))
-        gradients = gradients @ basis
-        count = basis.shape[1]
-        hessian = (gradients[1 : count + 1] - gradients[count + 1 :]) / (2 * step_mm)
-        return values[0], gradients[0], (hessian + hessian.T) / 2
 
     def coverage(self, units: torch.Tensor) -> torch.Tensor:
         """(S,) share of each fan inside the volume after one correction (6,)."""

@@ -10,6 +10,7 @@ import torch
 from DiffUSLib.registration.objective import Objective
 
 _LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18)}
+_CURVATURE_STEP_MM = 0.6  # wide enough to see the hill and not the kinks of trilinear interpolation
 _NEWTON_ITERATIONS = 5
 _NEWTON_LARGEST_MM = 1.5
 _CONVERGED_MM = 0.02
@@ -56,7 +57,7 @@ def quasi_random_starts(count: int, spread_units: torch.Tensor, directions: torc
 def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> Iterator[Step]:
     """Yields while it scores the starts; returns the best `keep` of them."""
     scores = []
-    for index, part in enumerate(starts.split(32)):
+    for index, part in enumerate(starts.split(objective.chunk)):
         scores.append(objective.posterior(part))
         together = torch.cat(scores)
         yield Step(stage, index, float(together.max()), starts[together.argmax()])
@@ -97,12 +98,40 @@ def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tens
     return units[chosen]
 
 
+def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tensor) -> Iterator[None]:
+    """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (6,) along directions (6, F).
+
+    The Hessian is the central difference of gradients. Yields after each part of the work; returns the three.
+    """
+    basis = directions.to(units)
+    steps = _CURVATURE_STEP_MM * basis.T
+    values, gradients = [], []
+    for part in torch.cat([units[None], units + steps, units - steps]).split(objective.chunk):
+        value, gradient = objective.posterior_and_gradient(part)
+        values.append(value)
+        gradients.append(gradient @ basis)
+        yield
+    gradients, count = torch.cat(gradients), basis.shape[1]
+    hessian = (gradients[1 : count + 1] - gradients[count + 1 :]) / (2 * _CURVATURE_STEP_MM)
+    return torch.cat(values)[0], gradients[0], (hessian + hessian.T) / 2
+
+
 def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Iterator[Step]:
-    """Newton's method with bounded steps from one correction (6,). Yields each iteration; returns the `Optimum`."""
-    units = start
+    """Newton's method with bounded steps from one correction (6,). Returns the `Optimum`."""
+    units, reached = start, objective.posterior(start[None])
+
+    def shown(iteration):
+        """The curvature, with a step shown for each part of the work."""
+        parts = curvature(objective, units, directions)
+        while True:
+            try:
+                next(parts)
+            except StopIteration as stop:
+                return stop.value
+            yield Step("fine", iteration, float(reached.max()), units)
+
     for iteration in range(_NEWTON_ITERATIONS):
-        value, gradient, hessian = objective.curvature(units, directions)
-        yield Step("fine", iteration, float(value), units)
+        value, gradient, hessian = yield from shown(iteration)
         values, vectors = torch.linalg.eigh(-hessian.double())
         floor = 1e-3 * values.abs().max().clamp_min(1e-6)
         # Where the surface bends the wrong way, its bend still tells how far the gradient can be trusted.
@@ -113,10 +142,10 @@ def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) 
         move = (directions @ step).to(units)
         shares = torch.tensor([1.0, 0.5, 0.2])
         candidates = units + shares[:, None] * move
-        reached = objective.posterior(candidates)
-        if float(reached.max()) <= float(value):
+        tried = objective.posterior(candidates)
+        if float(tried.max()) <= float(value):
             break
-        units = candidates[reached.argmax()]
+        units, reached = candidates[tried.argmax()], tried
     else:
-        value, _, hessian = objective.curvature(units, directions)
+        value, _, hessian = yield from shown(_NEWTON_ITERATIONS)
     return Optimum(units, float(value), hessian)
