@@ -90,6 +90,13 @@ class ImageLayout:
             composite.SetForegroundOpacity(overlay)
         self._setVisibleIn3D(imageNode is not None)
 
+    def showImage(self, imageNode):
+        """The image view shows the image and nothing else."""
+        for widget in self._widgets()[:1] if self.isShown else ():
+            composite = widget.mrmlSliceCompositeNode()
+            composite.SetBackgroundVolumeID(imageNode.GetID())
+            composite.SetForegroundVolumeID(None)
+
     def viewsForHandles(self):
         """IDs of the views in which handles may show: all but the live image."""
         views = slicer.util.getNodesByClass("vtkMRMLSliceNode") + slicer.util.getNodesByClass("vtkMRMLViewNode")

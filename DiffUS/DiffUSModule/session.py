@@ -318,6 +318,12 @@ class Session(VTKObservationMixin):
             )
             self._updateLayout()
 
+    def overImage(self, change):
+        """Change what all slice views show; the live image keeps its own view."""
+        change()
+        if self.transducer is not None:
+            self.layout.showImage(self.transducer.image)
+
     def setPose(self, pose):
         """Place the active transducer, or a new one if there is none."""
         if self.transducer is None:

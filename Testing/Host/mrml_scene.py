@@ -40,6 +40,9 @@ class SceneAndLogics:
         self.layoutLogic = slicer.vtkMRMLLayoutLogic()
         self.layoutLogic.SetMRMLApplicationLogic(self.applicationLogic)
         self.moduleLogics = {name: self._makeLogic(className) for name, className in _PLAIN_LOGICS.items()}
+        # With a scene the colors logic would look for Slicer's color files, which are not in the wheel.
+        self.moduleLogics["colors"] = slicer.vtkSlicerColorLogic()
+        self.scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())
         # Displayable managers of markups ask the application logic for this one.
         self.applicationLogic.SetModuleLogic("Markups", self.moduleLogics["markups"])
         self._makeFileLogics()

@@ -162,3 +162,25 @@ def test_newest_pose_wins(host, placed):
     host.process_events(0.3)
     assert images.count == 1
     assert first_bright_depth_mm(placed) == pytest.approx(50.0 - SPHERE_RADIUS_MM, abs=2.0)
+
+
+def test_impedance_is_a_volume_with_a_color_bar(host, placed):
+    """Bone is harder than soft tissue, at the voxels of the CT; the live image keeps its view."""
+    import slicer
+
+    ct = placed.session.parameters.volume
+    placed.ui.impedanceButton.click()
+    node = ct.GetNodeReference("DiffUS.Impedance")
+    impedance, hounsfield = slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(ct)
+    assert impedance[hounsfield > 1000].min() > 3.0
+    assert impedance[hounsfield == 40].max() < 2.0
+    legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
+    assert legend.GetVisibility()
+    manager = slicer.app.layoutManager()
+    assert manager.sliceWidget("Red").mrmlSliceCompositeNode().GetBackgroundVolumeID() == node.GetID()
+    image = placed.session.transducer.image
+    assert manager.sliceWidget("DiffUSImage").mrmlSliceCompositeNode().GetBackgroundVolumeID() == image.GetID()
+    host.process_events(0.1)
+    placed.ui.impedanceButton.click()
+    assert not legend.GetVisibility()
+    assert manager.sliceWidget("Red").mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()

@@ -36,6 +36,19 @@ def test_no_text_is_cut_off(host, placed, tmp_path, sections):
     placed.parent.hide()
 
 
+def test_only_the_rows_of_this_fan_show(host, placed):
+    """Also after the section was expanded, and for another kind of probe."""
+    from Testing.Module.conftest import wait_for_image
+
+    ui = placed.ui
+    placed.parent.show()
+    ui.shapeSection.collapsed = False
+    assert (ui.fieldOfViewSlider.visible, ui.radiusSlider.visible, ui.widthSlider.visible) == (True, True, False)
+    wait_for_image(host, placed, lambda: setattr(ui.kindCombo, "currentIndex", 2))
+    assert (ui.fieldOfViewSlider.visible, ui.radiusSlider.visible, ui.widthSlider.visible) == (False, False, True)
+    placed.parent.hide()
+
+
 def test_every_control_has_a_tooltip(widget):
     import slicer
 

@@ -22,6 +22,9 @@ class TransducerSection(Section):
         ui.skinButton.connect("clicked()", lambda: self.onSnap(False))
         ui.brainButton.connect("clicked()", lambda: self.onSnap(True))
         ui.undoButton.connect("clicked()", lambda: self.attempt(session.undo))
+        # Expanding a section shows all its rows, also those that this fan does not have.
+        ui.shapeSection.connect("contentsCollapsed(bool)", lambda: self.update())
+        ui.transducerSection.connect("contentsCollapsed(bool)", lambda: self.update())
         self._line = None
 
     def update(self):
