@@ -108,7 +108,7 @@ class FanGeometry:
 
 
 def detect_fan(image: np.ndarray, transducer_side: str = "auto") -> FanGeometry:
-    """Find the fan of an ultrasound image or sequence.
+    """Find the fan of an ultrasound image or sequence. A face narrower than 20 pixels may be taken for a point.
 
     Args:
         image: (rows, columns) grey image, or (frames, rows, columns) of which the brightest frame counts per pixel.
