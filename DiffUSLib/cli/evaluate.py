@@ -37,6 +37,9 @@ def add_parser(commands) -> None:
     parser.add_argument("--slices", default="1,3,7", metavar="N,N", help="per set (default: 1,3,7)")
     parser.add_argument("--preset", default="quick", choices=("quick", "robust"), help="default: quick")
     parser.add_argument(
+        "--dof", default="rigid", choices=("rigid", "rigid_and_scale"), help="what may change (default: rigid)"
+    )
+    parser.add_argument(
         "--first-seed", type=int, default=0, metavar="N", help="of the poses; seeds from 100 on were used for tuning"
     )
     parser.add_argument(
@@ -108,7 +111,13 @@ def run(arguments: argparse.Namespace) -> None:
             prior = (4.0, 3.0) if count == 1 and arguments.start is None else (None, None)
             for method in methods:
                 experiment = protocol.Experiment(
-                    tier, count, *start, arguments.preset, *(prior if method == "diffus" else (None, None)), method
+                    tier,
+                    count,
+                    *start,
+                    arguments.preset,
+                    *(prior if method == "diffus" else (None, None)),
+                    arguments.dof,
+                    method,
                 )
                 seeds = range(arguments.first_seed, arguments.first_seed + poses)
                 new = []

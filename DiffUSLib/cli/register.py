@@ -166,6 +166,7 @@ def make_report(result: RegistrationResult, frames: list[int]) -> dict:
         "score_final": result.score_final,
         "seconds": result.seconds,
         "correction_ras": result.correction_ras.tolist(),
+        "image_scale": result.image_scale,
         "displacement_mm": result.displacement_mm,
         "displacement_axes_mm": list(result.displacement_axes_mm),
         "uncertainty_mm": list(result.uncertainty_mm),

@@ -13,13 +13,14 @@ from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration import search, trust
-from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
+from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
 from DiffUSLib.registration.features import crop
 from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, Objective
 from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.volume import Volume
 
 _COARSE_SLICES = 3
+_PRIOR_SCALE = 0.02  # of the image: sound in soft tissue is within some 3 % of what scanners assume
 _SECOND_WIND = 4  # times as many starts, if the first search found nothing that stands out
 
 
@@ -53,7 +54,7 @@ class RegistrationSettings:
 
     Args:
         preset: "quick" (errors of tracking and patient registration) or "robust" (wide search).
-        degrees_of_freedom: "rigid", "translation" or "in_plane".
+        degrees_of_freedom: "rigid", "translation", "in_plane" or "rigid_and_scale".
         prior_mm, prior_deg: standard deviation of the expected correction per axis; None for the preset's.
         seed: of the starts.
         device: as of the renderer.
@@ -79,10 +80,10 @@ class RegistrationSettings:
 
     @property
     def prior_units(self) -> torch.Tensor:
-        """(6,) standard deviations in the units of `correction_matrix`."""
+        """(7,) standard deviations in the units of `correction_matrix`."""
         preset = PRESETS[self.preset]
         shift, turn = self.prior_mm or preset.prior_mm, self.prior_deg or preset.prior_deg
-        return torch.tensor([shift] * 3 + [math.radians(turn) * LEVER_MM] * 3)
+        return torch.tensor([shift] * 3 + [math.radians(turn) * LEVER_MM] * 3 + [_PRIOR_SCALE * LEVER_MM])
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class RegistrationResult:
 
     Args:
         correction_ras: (4, 4) float64; moves the ultrasound in RAS: corrected TransducerToRas = correction @ tracked.
+        image_scale: size of the tissue against its image, about the transducer's face; 1 unless it was free.
         verdict: "accept", "check" or "reject".
         reasons: sentences.
         score_initial, score_final: similarity before and after (`DiffUSLib.similarity.regression`).
@@ -121,6 +123,7 @@ class RegistrationResult:
     """
 
     correction_ras: torch.Tensor
+    image_scale: float
     verdict: str
     reasons: list[str]
     score_initial: float
@@ -191,7 +194,7 @@ class Alignment:
         preset = PRESETS[self.settings.preset]
         picked = yield from self._shown(search.rank(coarse, starts, preset.climbed, "start"))
         # The tracker's own pose is always followed.
-        picked = torch.cat([torch.zeros(1, 6), picked])
+        picked = torch.cat([torch.zeros(1, UNITS), picked])
         units, values = yield from self._shown(search.climb(coarse, picked, directions, "coarse"))
         units = search.distinct(units, values, preset.refined)
         units, values = yield from self._shown(search.climb(middle, units, directions, "middle"))
@@ -224,7 +227,7 @@ class Alignment:
             yield Progress(step.stage, step.iteration, step.score, trust.motion_units(step.units, self._center))
 
     def _rivals(self, units: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
-        """(K,) bool: corrections (K, 6) that put the fans elsewhere than the best one does."""
+        """(K,) bool: corrections (K, 7) that put the fans elsewhere than the best one does."""
         first, *others = correction_matrix(torch.cat([best[None], units]).double(), self._center)
         distances = [trust.mean_distance_mm(first, other, self.slices) for other in others]
         return torch.tensor(distances) > trust.COMPETITOR_MM
@@ -239,7 +242,7 @@ class Alignment:
     ) -> RegistrationResult:
         best = optima[0]
         corrections = correction_matrix(torch.stack([o.units for o in optima]).double(), self._center)
-        identity = torch.zeros(1, 6)
+        identity = torch.zeros(1, UNITS)
         scores = fine.score(torch.cat([identity, torch.stack([optimum.units for optimum in optima])]))
         distances = [trust.mean_distance_mm(corrections[0], other, self.slices) for other in corrections]
         # Optima come best first.
@@ -261,6 +264,7 @@ class Alignment:
         own = torch.einsum("spi,sij->spj", moved, self.slices.transducer_to_ras[:, :3, :3])
         return RegistrationResult(
             correction_ras=corrections[0],
+            image_scale=float(image_scale(best.units[None])),
             verdict=verdict,
             reasons=reasons,
             score_initial=float(scores[0]),

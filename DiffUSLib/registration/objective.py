@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from DiffUSLib.registration.correction import correction_matrix
+from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Anatomy, Features
 from DiffUSLib.registration.observation import UltrasoundSlices, observe
 from DiffUSLib.similarity import regression
@@ -53,7 +53,7 @@ class Objective:
         slices: the ultrasound, at poses that the correction starts from.
         scale: how finely to look.
         center_ras_mm: (3,) the point about which corrections turn.
-        prior_units: (6,) standard deviations of the correction that the tracking lets expect.
+        prior_units: (7,) standard deviations of the correction that the tracking lets expect.
         device: where to compute.
 
     Attributes:
@@ -82,14 +82,16 @@ class Objective:
     def _poses_of(self, units: torch.Tensor) -> torch.Tensor:
         """(B S, 4, 4): correction after correction, the slices of each together."""
         corrections = correction_matrix(units, self._center).to(self._poses)
-        return (corrections[:, None] @ self._poses[None]).reshape(-1, 4, 4)
+        scale = image_scale(units).to(self._poses)
+        scales = torch.diag_embed(torch.stack([scale, scale, scale, torch.ones_like(scale)], dim=1))
+        return (corrections[:, None] @ self._poses[None] @ scales[:, None]).reshape(-1, 4, 4)
 
     def _score(self, units: torch.Tensor, joint: bool = True) -> torch.Tensor:
         channels = self._features(self._poses_of(units))
         return regression(channels, self._values, self._weights, self._window, len(self._poses) if joint else 1)
 
     def score(self, units: torch.Tensor) -> torch.Tensor:
-        """(B,) similarity of (B, 6) corrections, without prior and gradient."""
+        """(B,) similarity of (B, 7) corrections, without prior and gradient."""
         with torch.no_grad():
             return torch.cat([self._score(part) for part in units.to(self._center.device).split(self.chunk)]).cpu()
 
@@ -107,7 +109,7 @@ class Objective:
         return -0.5 * (units / self._prior.to(units)).square().sum(1)
 
     def posterior_and_gradient(self, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(B,) log-posterior and its gradient (B, 6)."""
+        """(B,) log-posterior and its gradient (B, 7)."""
         values, gradients = [], []
         for part in units.detach().to(self._center.device).split(self.chunk):
             part = part.clone().requires_grad_()
@@ -117,6 +119,6 @@ class Objective:
         return torch.cat(values), torch.cat(gradients)
 
     def coverage(self, units: torch.Tensor) -> torch.Tensor:
-        """(S,) share of each fan inside the volume after one correction (6,)."""
+        """(S,) share of each fan inside the volume after one correction (7,)."""
         with torch.no_grad():
             return self._features.coverage(self._poses_of(units[None].to(self._center.device))).cpu()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from DiffUSLib.registration.correction import UNITS
 from DiffUSLib.registration.objective import Objective
 
 _LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18)}
@@ -25,7 +26,7 @@ class Step:
         stage: "start", "coarse", "middle" or "fine".
         iteration: within the stage, from 0.
         score: similarity or log-posterior of the best correction so far, comparable within a stage.
-        units: (6,) the best correction so far.
+        units: (7,) the best correction so far.
     """
 
     stage: str
@@ -44,14 +45,14 @@ class Optimum:
 
 
 def quasi_random_starts(count: int, spread_units: torch.Tensor, directions: torch.Tensor, seed: int) -> torch.Tensor:
-    """(count, 6) corrections: none first, then normally distributed ones that cover the space evenly (Sobol)."""
+    """(count, 7) corrections: none first, then normally distributed ones that cover the space evenly (Sobol)."""
     free = directions.shape[1]
     uniform = torch.quasirandom.SobolEngine(free, scramble=True, seed=seed).draw(count - 1, dtype=torch.float64)
     normal = torch.erfinv((2 * uniform - 1).clamp(-0.999, 0.999)) * 2**0.5
     # A spread that differs between axes is projected on what may move.
     starts = (normal @ directions.T) * spread_units.to(torch.float64)
     starts = starts @ directions @ directions.T
-    return torch.cat([torch.zeros(1, 6, dtype=torch.float64), starts]).float()
+    return torch.cat([torch.zeros(1, UNITS, dtype=torch.float64), starts]).float()
 
 
 def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> Iterator[Step]:
@@ -88,7 +89,7 @@ def climb(objective: Objective, starts: torch.Tensor, directions: torch.Tensor, 
 
 
 def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tensor:
-    """The best corrections (K, 6), K <= keep, that lie more than 5 mm apart."""
+    """The best corrections (K, 7), K <= keep, that lie more than 5 mm apart."""
     chosen = []
     for index in values.argsort(descending=True, stable=True).tolist():
         if all(float((units[index] - units[other]).norm()) > _DISTINCT_MM for other in chosen):
@@ -99,7 +100,7 @@ def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tens
 
 
 def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tensor) -> Iterator[None]:
-    """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (6,) along directions (6, F).
+    """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (7,) along directions (7, F).
 
     The Hessian is the central difference of gradients. Yields after each part of the work; returns the three.
     """
@@ -117,7 +118,7 @@ def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tenso
 
 
 def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Iterator[Step]:
-    """Newton's method with bounded steps from one correction (6,). Returns the `Optimum`."""
+    """Newton's method with bounded steps from one correction (7,). Returns the `Optimum`."""
     units, reached = start, objective.posterior(start[None])
 
     def shown(iteration):

@@ -46,12 +46,13 @@ class Evidence:
 
 
 def null_corrections(directions: torch.Tensor, seed: int) -> torch.Tensor:
-    """(N, 6) random corrections far from the identity, to see what similarity comes by chance."""
+    """(N, 7) random corrections far from the identity, to see what similarity comes by chance."""
     generator = torch.Generator().manual_seed(seed)
-    units = torch.randn(_NULL_COUNT, directions.shape[1], generator=generator)
+    units = torch.randn(_NULL_COUNT, directions.shape[1], generator=generator) @ directions.T.float()
+    units[:, 6] = 0  # the size of the images is known to a few percent
     near, far = _NULL_DISTANCE_MM
     length = near + (far - near) * torch.rand(_NULL_COUNT, 1, generator=generator)
-    return (units / units.norm(dim=1, keepdim=True) * length) @ directions.T.float()
+    return units / units.norm(dim=1, keepdim=True) * length
 
 
 def contrast(score: float, null_scores: torch.Tensor) -> float:
@@ -82,7 +83,7 @@ def uncertainty_mm(
     """Standard deviation of the fans' points along X, Y and Z of their Transducer frames (Laplace approximation).
 
     Args:
-        hessian: (F, F) of the log-posterior along `directions` (6, F).
+        hessian: (F, F) of the log-posterior along `directions` (7, F).
         slices, center_ras_mm: what turns about which point.
         lowest_precision: of the prior; no direction is more uncertain.
     """
@@ -94,7 +95,7 @@ def uncertainty_mm(
     world = points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]
     arm = (world - center_ras_mm) / LEVER_MM
     motion = spread[:3].T[:, None, None] + torch.linalg.cross(
-        spread[3:].T[:, None, None].expand(-1, *arm.shape[:2], -1), arm.expand(spread.shape[1], -1, -1, -1)
+        spread[3:6].T[:, None, None].expand(-1, *arm.shape[:2], -1), arm.expand(spread.shape[1], -1, -1, -1)
     )
     own = torch.einsum("fspi,sij->fspj", motion, poses[:, :3, :3])
     return tuple(own.square().sum(0).mean((0, 1)).sqrt().tolist())
@@ -141,5 +142,5 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
 
 
 def motion_units(units: torch.Tensor, center_ras_mm: torch.Tensor) -> torch.Tensor:
-    """(4, 4) float64 world correction of units (6,)."""
+    """(4, 4) float64 world correction of units (7,)."""
     return correction_matrix(units[None].to(torch.float64), center_ras_mm)[0]

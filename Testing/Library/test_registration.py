@@ -88,7 +88,7 @@ def scene():
 
 def test_correction_turns_about_its_center():
     center, vector = np.array([5.0, -3.0, 8.0]), np.array([0.2, -0.1, 0.3])
-    units = torch.tensor([[1.0, 2.0, 3.0, *(vector * LEVER_MM)]], dtype=torch.float64)
+    units = torch.tensor([[1.0, 2.0, 3.0, *(vector * LEVER_MM), 0.0]], dtype=torch.float64)
     matrix = correction_matrix(units, torch.from_numpy(center))[0].numpy()
     expected = Rotation.from_rotvec(vector).apply([1.0, 1.0, 1.0] - center) + center + [1, 2, 3]
     assert (matrix @ [1, 1, 1, 1])[:3] == pytest.approx(expected)
@@ -101,7 +101,7 @@ def test_in_plane_corrections_stay_in_the_plane():
     pose[:3, 3] = torch.tensor([10.0, 20.0, 30.0])
     center = (pose @ torch.tensor([0.0, 25, 0, 1], dtype=torch.float64))[:3]
     directions = free_directions("in_plane", pose)
-    assert directions.shape == (6, 3)
+    assert directions.shape == (7, 3)
     units = (directions @ torch.tensor([3.0, -2.0, 8.0], dtype=torch.float64))[None]
     moved = correction_matrix(units, center)[0] @ pose
     points = torch.tensor([[0.0, 0, 0, 1], [10, 30, 0, 1], [-5, 45, 0, 1]], dtype=torch.float64)
@@ -193,16 +193,16 @@ def objective_of(scene, count=2):
     slices = slices.subset(range(count))
     center = slices.centers_ras_mm.mean(0)
     anatomy = crop(volume, maps, slices.centers_ras_mm, margin_mm=60)
-    return Objective(anatomy, slices, SMALL, center, torch.full((6,), 5.0), torch.device("cpu"))
+    return Objective(anatomy, slices, SMALL, center, torch.full((7,), 5.0), torch.device("cpu"))
 
 
 def test_gradient_of_the_posterior_equals_finite_differences(scene):
     objective = objective_of(scene)
-    units = torch.tensor([[0.6, -0.4, 0.5, 0.7, -0.3, 0.8], [2.0, 1.0, -1.0, 0.0, 1.0, -2.0]])
+    units = torch.tensor([[0.6, -0.4, 0.5, 0.7, -0.3, 0.8, 0.4], [2.0, 1.0, -1.0, 0.0, 1.0, -2.0, -0.8]])
     _, gradient = objective.posterior_and_gradient(units)
     step = 0.02
-    for axis in range(6):
-        shift = torch.zeros(6)
+    for axis in range(7):
+        shift = torch.zeros(7)
         shift[axis] = step
         numeric = (objective.posterior(units + shift) - objective.posterior(units - shift)) / (2 * step)
         # The trilinear volume has kinks between voxels, which a difference straddles.
@@ -213,17 +213,17 @@ def test_curvature_holds_the_prior(scene):
     """Doubling the certainty of the prior changes the Hessian by exactly its inverse variance."""
     objective = objective_of(scene, count=1)
     objective.chunk = 5
-    units, directions = torch.zeros(6), torch.eye(6, dtype=torch.float64)
+    units, directions = torch.zeros(7), torch.eye(7, dtype=torch.float64)
     (_, _, weak), parts = finish(search.curvature(objective, units, directions))
     assert len(parts) > 1  # a user interface gets its turns
-    objective._prior = torch.full((6,), 2.5)
+    objective._prior = torch.full((7,), 2.5)
     (_, _, strong), _ = finish(search.curvature(objective, units, directions))
-    assert (weak - strong).numpy() == pytest.approx(np.eye(6) * (1 / 2.5**2 - 1 / 5.0**2), abs=2e-3)
+    assert (weak - strong).numpy() == pytest.approx(np.eye(7) * (1 / 2.5**2 - 1 / 5.0**2), abs=2e-3)
 
 
 def test_chunks_do_not_change_the_scores(scene):
     objective = objective_of(scene)
-    units = torch.randn(5, 6, generator=torch.Generator().manual_seed(0))
+    units = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
     whole = objective.score(units)
     objective.chunk = 2
     assert objective.score(units).tolist() == pytest.approx(whole.tolist(), abs=1e-6)
@@ -232,12 +232,12 @@ def test_chunks_do_not_change_the_scores(scene):
 class Quadratic:
     """Stands in for an objective: -1/2 (u - top)^T A (u - top) plus a cubic term."""
 
-    def __init__(self, free=6):
+    def __init__(self):
         generator = torch.Generator().manual_seed(3)
-        root = torch.randn(6, 6, generator=generator, dtype=torch.float64)
-        self.matrix = root @ root.T + torch.eye(6, dtype=torch.float64)
+        root = torch.randn(7, 7, generator=generator, dtype=torch.float64)
+        self.matrix = root @ root.T + torch.eye(7, dtype=torch.float64)
         self.chunk = 4
-        self.top = torch.tensor([1.0, -2.0, 0.5, 1.5, 0.3, -1.0], dtype=torch.float64)
+        self.top = torch.tensor([1.0, -2.0, 0.5, 1.5, 0.3, -1.0, 0.6], dtype=torch.float64)
 
     def posterior(self, units):
         away = units.double() - self.top
@@ -260,7 +260,7 @@ def finish(steps):
 
 def test_newton_finds_the_top_and_its_curvature():
     objective = Quadratic()
-    optimum, seen = finish(search.polish(objective, torch.zeros(6), torch.eye(6, dtype=torch.float64)))
+    optimum, seen = finish(search.polish(objective, torch.zeros(7), torch.eye(7, dtype=torch.float64)))
     assert optimum.units.tolist() == pytest.approx(objective.top.tolist(), abs=0.03)
     assert optimum.hessian.numpy() == pytest.approx(-objective.matrix.numpy(), rel=0.1, abs=0.3)
     assert [step.score for step in seen] == sorted(step.score for step in seen)
@@ -269,7 +269,7 @@ def test_newton_finds_the_top_and_its_curvature():
 def test_search_moves_only_what_may_move():
     objective = Quadratic()
     directions = free_directions("translation", torch.eye(4))
-    starts = search.quasi_random_starts(8, torch.full((6,), 4.0), directions, seed=0)
+    starts = search.quasi_random_starts(8, torch.full((7,), 4.0), directions, seed=0)
     (units, values), _ = finish(search.climb(objective, starts, directions, "coarse"))
     assert starts[:, 3:].abs().max() == 0 and units[:, 3:].abs().max() == 0
     optimum, _ = finish(search.polish(objective, units[values.argmax()], directions))
@@ -280,14 +280,16 @@ def test_search_moves_only_what_may_move():
 
 
 def test_starts_cover_the_prior():
-    starts = search.quasi_random_starts(513, torch.tensor([3.0] * 3 + [6.0] * 3), torch.eye(6).double(), seed=1)
-    assert starts[0].tolist() == [0] * 6
+    starts = search.quasi_random_starts(
+        513, torch.tensor([3.0] * 3 + [6.0] * 3 + [0.5]), torch.eye(7).double(), seed=1
+    )
+    assert starts[0].tolist() == [0] * 7
     assert starts[1:].mean(0).abs().max() < 0.2
-    assert starts[1:].std(0).tolist() == pytest.approx([3] * 3 + [6] * 3, rel=0.06)
+    assert starts[1:].std(0).tolist() == pytest.approx([3] * 3 + [6] * 3 + [0.5], rel=0.06)
 
 
 def test_distinct_keeps_the_best_of_each_hill():
-    units = torch.tensor([[0.0] * 6, [0.5] + [0.0] * 5, [9.0] + [0.0] * 5, [30.0] + [0.0] * 5])
+    units = torch.tensor([[0.0] * 7, [0.5] + [0.0] * 6, [9.0] + [0.0] * 6, [30.0] + [0.0] * 6])
     kept = search.distinct(units, torch.tensor([1.0, 2.0, 0.5, -1.0]), keep=2)
     assert kept[:, 0].tolist() == [0.5, 9.0]
 
@@ -298,12 +300,12 @@ def test_uncertainty_equals_a_monte_carlo_of_corrections(scene):
     generator = torch.Generator().manual_seed(0)
     root = torch.randn(6, 6, generator=generator, dtype=torch.float64) * 0.3 + torch.eye(6)
     precision = root @ root.T * 4
-    expected = trust.uncertainty_mm(-precision, torch.eye(6, dtype=torch.float64), slices, center, 1e-3)
+    expected = trust.uncertainty_mm(-precision, torch.eye(7, 6, dtype=torch.float64), slices, center, 1e-3)
     sampler = torch.distributions.MultivariateNormal(torch.zeros(6).double(), precision_matrix=precision)
     torch.manual_seed(0)
     identity = torch.eye(4, dtype=torch.float64)
     own = []
-    for matrix in correction_matrix(sampler.sample((4000,)), center):
+    for matrix in correction_matrix(torch.cat([sampler.sample((4000,)), torch.zeros(4000, 1)], dim=1), center):
         moved = trust.displacements_mm(matrix, identity, slices)
         own.append(torch.einsum("spi,sij->spj", moved, slices.transducer_to_ras[:, :3, :3]))
     measured = torch.stack(own).square().mean((0, 1, 2)).sqrt()
@@ -437,3 +439,17 @@ def test_a_volume_of_ultrasound_is_put_right(scene):
     result = register(volume, slices, RegistrationSettings(device="cpu"), maps)
     left = trust.mean_distance_mm(result.correction_ras, torch.linalg.inv(torch.from_numpy(error)), slices)
     assert left < 0.7 < 3 < trust.mean_distance_mm(torch.eye(4), torch.linalg.inv(torch.from_numpy(error)), slices)
+
+
+def test_a_wrong_speed_of_sound_is_found(scene):
+    """Images whose pixels are 3 % too small show tissue that is larger than they say."""
+    volume, maps, slices = scene
+    shrunk = slices.image_to_transducer.copy()
+    shrunk[:2] /= 1.03
+    probe = replace(PROBE, depth_mm=50 / 1.03, radius_mm=10 / 1.03)
+    small = replace(slices, image_to_transducer=shrunk, probe=probe)
+    result = register(volume, small, RegistrationSettings("quick", "rigid_and_scale", device="cpu"), maps)
+    assert 1.015 < result.image_scale < 1.035  # the prior of 2 % holds it back a little
+    rigid = register(volume, small, RegistrationSettings(device="cpu"), maps)
+    assert rigid.image_scale == 1
+    assert result.score_final > rigid.score_final

@@ -51,6 +51,7 @@ class Experiment:
         translation_mm, rotation_deg: largest perturbation.
         preset: of the registration.
         prior_mm, prior_deg: tracking prior; None for the preset's.
+        degrees_of_freedom: of the registration.
         method: "diffus", or one of `BASELINES`.
     """
 
@@ -61,6 +62,7 @@ class Experiment:
     preset: str = "quick"
     prior_mm: float | None = None
     prior_deg: float | None = None
+    degrees_of_freedom: str = "rigid"
     method: str = "diffus"
 
 
@@ -75,6 +77,7 @@ class Outcome:
     preset: str
     prior_mm: float | None
     prior_deg: float | None
+    degrees_of_freedom: str
     method: str
     pose_seed: int
     perturbation_seed: int
@@ -148,6 +151,7 @@ def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: i
     if experiment.method == "diffus":
         settings = RegistrationSettings(
             preset=experiment.preset,
+            degrees_of_freedom=experiment.degrees_of_freedom,
             prior_mm=experiment.prior_mm,
             prior_deg=experiment.prior_deg,
             seed=number,
@@ -267,6 +271,7 @@ def markdown(rows: list[dict]) -> str:
     ]
     for row in rows:
         method = row["method"] if row["method"] != "diffus" else f"DiffUS {row['preset']}"
+        method += ", with scale" if row["degrees_of_freedom"] == "rigid_and_scale" else ""
         method += f", prior {row['prior_mm']:g} mm / {row['prior_deg']:g} deg" if row["prior_mm"] else ""
         verdicts = " / ".join(f"{row[name]:.0%}" for name in ("accept", "check", "reject")) if "accept" in row else ""
         wrong = f"{row['accepted_but_wrong']:.1%}" if "accept" in row else ""
