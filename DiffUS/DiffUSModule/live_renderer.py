@@ -1,6 +1,7 @@
 """Renders the newest pose, one image at a time."""
 
 import time
+import warnings
 
 import numpy as np
 import qt
@@ -18,6 +19,7 @@ class LiveRenderer:
         rendered: signal with (pixels, imageToTransducer) as (H, W) uint8 and (4, 4) arrays.
         failed: signal with the exception.
         coverage: share of the last fan that lay in the volume, 0 to 1.
+        warning: what DiffUSLib warned of since the settings changed (for instance that the GPU ran out of memory).
 
     Args:
         pose: function that returns the pose of this moment, (4, 4).
@@ -25,7 +27,7 @@ class LiveRenderer:
 
     def __init__(self, pose):
         self.rendered, self.failed = Signal(), Signal()
-        self.coverage = 1.0
+        self.coverage, self.warning = 1.0, ""
         self._pose = pose
         self._maps = self._probe = self._settings = self._renderer = None
         self._times = []
@@ -80,12 +82,18 @@ class LiveRenderer:
         import torch
 
         from DiffUSLib import Renderer
+        from DiffUSLib.errors import DiffUSWarning
 
-        with torch.inference_mode():
+        with torch.inference_mode(), warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DiffUSWarning)
             if self._renderer is None:
+                self.warning = ""
                 self._renderer = Renderer(self._maps, self._probe, self._settings)
             pose = torch.from_numpy(np.array(transducerToRas, dtype=np.float64))
             self.coverage = float(self._renderer.coverage(pose)[0])
             result = self._renderer(pose)
+            for item in caught:
+                if issubclass(item.category, DiffUSWarning):
+                    self.warning = str(item.message)
             gray = (result.image[0] * 254.0 + 1.0) * result.mask
             return gray.round().to(torch.uint8).cpu().numpy(), result.grid.image_to_transducer().numpy()

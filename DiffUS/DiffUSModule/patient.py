@@ -50,7 +50,9 @@ class Patient(VTKObservationMixin):
         if node is not None:
             self.addObserver(node, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onMoved)
             if node.IsA("vtkMRMLSegmentationNode"):
-                self.addObserver(node, slicer.vtkSegmentation.SourceRepresentationModified, self._onVoxelsChanged)
+                events = slicer.vtkSegmentation
+                for event in (events.SourceRepresentationModified, events.SegmentAdded, events.SegmentRemoved):
+                    self.addObserver(node, event, self._onVoxelsChanged)
             else:
                 self.addObserver(node, slicer.vtkMRMLVolumeNode.ImageDataModifiedEvent, self._onVoxelsChanged)
                 self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onNodeModified)

@@ -72,7 +72,9 @@ class Session(VTKObservationMixin):
             self.live.setMaps(None)
             self._probe = self._settings = None
         else:
-            self.addObserver(parameters.parameterNode, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+            # After the parameter node wrapper's own observers: before them it may hold values from before the event.
+            event = vtk.vtkCommand.ModifiedEvent
+            self.addObserver(parameters.parameterNode, event, self._onParameters, priority=-1.0)
             self._onParameters()
         self.changed.emit()
 
@@ -279,10 +281,8 @@ class Session(VTKObservationMixin):
         pose = self.transducer.pose()
         self.transducer.setImage(pixels, imageToTransducer)
         self.layout.align(pose, self._probe.extent_mm())
-        isOutside = self.live.coverage < 0.01
-        self.say(
-            _("The transducer does not look at the volume; move it or snap it to a surface.") if isOutside else ""
-        )
+        outside = _("The transducer does not look at the volume; move it or snap it to a surface.")
+        self.say(outside if self.live.coverage < 0.01 else self.live.warning)
         self.imageShown.emit(pixels, pose)
 
     def _onFailed(self, error):

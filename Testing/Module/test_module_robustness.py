@@ -174,6 +174,24 @@ def test_huge_volume_is_thinned_out_and_says_so(host, widget):
     assert slicer.util.arrayFromVolume(widget.session.parameters.volume).shape == (60, 60, 60)
 
 
+def test_lack_of_gpu_memory_is_a_message_and_the_image_goes_on(host, placed, monkeypatch):
+    """DiffUSLib goes on on the CPU and warns; the user reads it."""
+    import warnings
+
+    import DiffUSLib
+    from DiffUSLib.errors import DiffUSWarning
+
+    class Falling(DiffUSLib.Renderer):
+        def __call__(self, pose):
+            warnings.warn("cuda ran out of memory; rendering goes on, slower, on the CPU.", DiffUSWarning, 2)
+            return super().__call__(pose)
+
+    monkeypatch.setattr(DiffUSLib, "Renderer", Falling)
+    wait_for_image(host, placed, lambda: setattr(placed.ui.gainSlider, "value", 5))
+    assert "ran out of memory" in message(placed)
+    assert image_of(placed).max() > 100
+
+
 def test_leaving_stops_and_entering_goes_on(host, placed):
     import slicer
 
