@@ -47,7 +47,7 @@ class ViewWidget(QtWidgets.QWidget):
         self._view.sendMouse(
             name,
             position.x(),
-            self.size().height() - 1 - position.y(),
+            self.height - 1 - position.y(),
             bool(modifiers & QtCore.Qt.KeyboardModifier.ControlModifier),
             bool(modifiers & QtCore.Qt.KeyboardModifier.ShiftModifier),
         )
@@ -74,6 +74,10 @@ class ViewArea(QtWidgets.QWidget):
         self._layoutManager, self._widgets = layoutManager, {}
         layoutManager.connect("layoutChanged(int)", lambda identifier: self._arrange())
         self._arrange()
+
+    def widgetOf(self, view):
+        """The widget of a view that was shown."""
+        return self._widgets[view]
 
     def _arrange(self):
         visible = self._layoutManager.hostVisibleViews()
@@ -130,12 +134,17 @@ class MainWindow:
         if self._shown and panel is not None:
             self._scroll.setWidget(panel)
 
+    def hostViewWidget(self, view):
+        """The Qt widget that shows a view."""
+        return self._area.widgetOf(view)
+
     def hostShow(self):
         """Open the window."""
         self._shown = True
         splitter = QtWidgets.QSplitter()
         splitter.addWidget(self._scroll)
-        splitter.addWidget(ViewArea(self._host.app.layoutManager()))
+        self._area = ViewArea(self._host.app.layoutManager())
+        splitter.addWidget(self._area)
         splitter.setStretchFactor(1, 1)
         self._window.setCentralWidget(splitter)
         self._window.resize(1600, 900)
