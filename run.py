@@ -290,15 +290,30 @@ def ensure_environment(environment=ENVIRONMENT):
     return environment_python(environment)
 
 
+def demo_commands(python, extra):
+    """The demo renders, then drives the Slicer module on the same volume; `--window` opens the module to play with."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-o", "--output", default="demo_output")
+    parser.add_argument("--window", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    options, passed_on = parser.parse_known_args(extra)
+    if options.help:
+        return [[python, "-m", "DiffUSLib.cli", "demo", "--help"]]
+    render = [python, "-m", "DiffUSLib.cli", "demo", "-o", options.output, *passed_on]
+    volume = os.path.join(options.output, "mni152_t1.nii.gz")
+    last = ["--window"] if options.window else [options.output]
+    return [render, [python, "-m", "Testing.Host.demo", volume, *last]]
+
+
 def job_commands(command, python, extra):
     """The command lines of a job, in order; the last one prints what matters most."""
     if command == "demo":
-        return [[str(python), "-m", "DiffUSLib.cli", "demo", *extra]]
+        return demo_commands(str(python), extra)
     return [[str(python), "-m", "ruff", "check", "."], [str(python), "-m", "pytest", *extra]]
 
 
 def run_job(command, python, extra):
-    """Run every command line even if one fails; returns the first exit status that is not zero."""
+    """Run the command lines; tests run even if the style is bad. Returns the first exit status that is not zero."""
     status = 0
     for line in job_commands(command, python, extra):
         if command == "test":
@@ -307,6 +322,8 @@ def run_job(command, python, extra):
         if code != 0 and "ruff" in line:
             say("The style check failed: the tests still run, but this call counts as failed.")
         status = status or code
+        if command == "demo" and code != 0:
+            break
     return status
 
 
@@ -319,8 +336,7 @@ def main(arguments=None):
     command, extra = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         require_supported_python()
-        if command == "test":
-            ensure_system_libraries()
+        ensure_system_libraries()
         python = ensure_environment()
     except SetupError as error:
         print(f"[DiffUS] {error}", file=sys.stderr)

@@ -67,6 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     for note in maps.notes:
         print(f"    {note}")
     print(f"3/5 Rendering on the {reason} ...", flush=True)
+    write_image(folder / "mni152_t1.nii.gz", volume.voxels, volume.ijk_to_ras, pixel_type="float32")
     pose = look_at(ENTRY_RAS_MM, TARGET_RAS_MM)
     renderer = Renderer(maps, load_probe("craniotomy_curvilinear"), device=device)
     rendered = renderer(pose)
@@ -83,7 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"\nWrote into {folder}:")
     print("  overview.png      MRI with the fan, impedance and B-mode side by side: look at this first")
     print("  bmode.png         the B-mode image, 512 x 512")
-    print("  bmode.nrrd        the same with its place: load it in 3D Slicer together with the MNI152 T1")
+    print("  bmode.nrrd        the same with its place; load it in 3D Slicer together with")
+    print("  mni152_t1.nii.gz  the brain that was rendered")
     print("  sweep.gif         the transducer tilting by 20 degrees to each side: open it in a browser")
     print("  render_times.csv  how long images of several sizes took here")
 
