@@ -95,7 +95,7 @@ def test_sample_data_refuses_undocumented_arguments(host):
         SampleData.downloadSample("no such sample")
 
 
-def test_without_a_main_window_there_are_no_views():
+def test_without_a_main_window_there_are_no_views(host):
     """In a process of its own, since a process has one host."""
     script = (
         "from Testing.Host import start_host; host = start_host(main_window=False); import slicer; "

@@ -35,7 +35,7 @@ host.close()
 """
 
 
-def test_mouse_in_the_window_moves_handles():
+def test_mouse_in_the_window_moves_handles(host):
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", SCRIPT], cwd=root, check=True, timeout=120, env=environment)

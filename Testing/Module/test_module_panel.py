@@ -82,7 +82,7 @@ def test_opening_imports_no_torch(host):
     subprocess.run([sys.executable, "-c", script], cwd=MODULE_FOLDER.parent, check=True, timeout=120)
 
 
-def test_module_opens_without_a_main_window():
+def test_module_opens_without_a_main_window(host):
     import subprocess
     import sys
 
