@@ -10,10 +10,10 @@ import warnings
 import torch
 
 from DiffUSLib import __version__
-from DiffUSLib.cli import benchmark, demo, probes, render, sweep
+from DiffUSLib.cli import benchmark, demo, evaluate, probes, register, render, sweep
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 
-COMMANDS = (render, sweep, probes, benchmark, demo)
+COMMANDS = (render, sweep, register, evaluate, probes, benchmark, demo)
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
@@ -22,7 +22,8 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
         prog="diffus",
-        description="Render ultrasound from MRI, CT and label maps. Not for clinical use.",
+        description="Render ultrasound from MRI, CT and label maps, and align tracked ultrasound to them. "
+        "Not for clinical use.",
         epilog="`diffus COMMAND --help` explains a command.",
     )
     parser.add_argument("--version", action="version", version=f"diffus {__version__}")

@@ -207,7 +207,7 @@ def test_wrong_usage_exits_with_2_and_shows_the_usage(arguments, capsys):
     assert "usage: diffus" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["render", "sweep", "probes", "benchmark", "demo"])
+@pytest.mark.parametrize("command", ["render", "sweep", "register", "evaluate", "probes", "benchmark", "demo"])
 def test_each_command_explains_itself(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])
