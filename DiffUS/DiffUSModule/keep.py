@@ -4,7 +4,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from DiffUSLib.errors import DiffUSError
+from DiffUSLib import DiffUSError
 
 from .volume_source import ijkToRasOf
 
@@ -41,8 +41,7 @@ def exportSweep(recorder, path):
     """
     import torch
 
-    from DiffUSLib.animation import write_animation
-    from DiffUSLib.io import write_tracked_frames
+    from DiffUSLib import write_animation, write_tracked_frames
 
     if recorder.frameCount == 0:
         raise DiffUSError(_("Nothing was recorded; press Record and move the transducer."))

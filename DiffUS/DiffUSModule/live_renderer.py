@@ -81,8 +81,7 @@ class LiveRenderer:
         """(pixels, imageToTransducer) of one pose, now; gray 1 to 255 in the fan, 0 outside of it."""
         import torch
 
-        from DiffUSLib import Renderer
-        from DiffUSLib.errors import DiffUSWarning
+        from DiffUSLib import DiffUSWarning, Renderer
 
         with torch.inference_mode(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DiffUSWarning)

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 
 def explain(error):
     """One sentence for the panel; the details of an unforeseen error go to the application's log."""
-    from DiffUSLib.errors import DiffUSError
+    from DiffUSLib import DiffUSError
 
     if isinstance(error, DiffUSError):
         text = str(error)

@@ -4,7 +4,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from DiffUSLib.errors import DiffUSError
+from DiffUSLib import DiffUSError
 
 from .slice_alignment import poseFromSlice
 
@@ -67,7 +67,7 @@ def snapToSurface(session, beneathBone):
     """
     import torch
 
-    from DiffUSLib.placement import snap_to_surface
+    from DiffUSLib import snap_to_surface
 
     if session.transducer is None:
         raise DiffUSError(_("Place a transducer first."))

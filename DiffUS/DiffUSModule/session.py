@@ -295,7 +295,7 @@ class Session(VTKObservationMixin):
         if pose is None:
             pose = knownStartPose(self.patient.node)
         if pose is None:
-            from DiffUSLib.placement import default_pose
+            from DiffUSLib import default_pose
 
             maps = self.patient.maps
             activity = _("Looking for a good place...")

@@ -38,7 +38,7 @@ def installTorch():
     Raises:
         DiffUSError: if the installation failed.
     """
-    from DiffUSLib.errors import DiffUSError
+    from DiffUSLib import DiffUSError
 
     try:
         import PyTorchUtils

@@ -146,7 +146,7 @@ class Transducer:
         Raises:
             DiffUSError: if a parent transform bends space.
         """
-        from DiffUSLib.errors import DiffUSError
+        from DiffUSLib import DiffUSError
 
         if not self.transform.IsTransformToWorldLinear():
             raise DiffUSError(

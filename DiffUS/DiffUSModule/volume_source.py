@@ -5,7 +5,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from DiffUSLib.errors import DiffUSError
+from DiffUSLib import DiffUSError
 
 MAXIMUM_VOXELS = 2**25
 """Larger volumes are thinned out: 32 million voxels, as 320 x 320 x 320, take 0.4 GB as acoustic maps."""
@@ -154,7 +154,7 @@ def computeMaps(copy, modality):
 
 def _tissuesOf(labels):
     """(label -> tissue name, notes): segments are tissues by their names, and soft tissue if the name says nothing."""
-    from DiffUSLib.acoustics import tissue
+    from DiffUSLib import tissue
 
     mapping, unknown = {}, []
     for label, name in labels.items():

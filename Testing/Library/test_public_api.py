@@ -40,3 +40,11 @@ def test_importing_the_library_does_not_import_torch():
 def test_the_library_knows_nothing_of_slicer():
     for path in (REPOSITORY / "DiffUSLib").rglob("*.py"):
         assert not {"slicer", "vtk", "qt", "ctk"} & set(imported_modules(path)), path
+
+
+def test_the_module_knows_the_library_by_its_public_names_alone():
+    for path in (REPOSITORY / "DiffUS").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "DiffUSLib":
+                assert node.module == "DiffUSLib", path
+                assert {alias.name for alias in node.names} <= set(DiffUSLib.__all__), path
