@@ -26,6 +26,7 @@ _HOMES = {
     "animation": ("write_animation",),
     "device": ("choose_device",),
     "errors": ("DiffUSError", "DiffUSWarning"),
+    "fan_detection": ("FanGeometry", "detect_fan"),
     "io": (
         "read_calibration",
         "read_tracked_frames",
@@ -41,6 +42,13 @@ _HOMES = {
     "pose": ("MOTIONS", "check_rigid", "look_at", "move", "rigid_matrix"),
     "probe": ("Probe", "load_probe", "probe_names", "save_probe"),
     "propagation": ("PROPAGATIONS", "SIGN_CONVENTIONS", "propagate"),
+    "registration": (
+        "Alignment",
+        "RegistrationSettings",
+        "register",
+        "slices_from_images",
+        "slices_from_volume",
+    ),
     "renderer": ("RenderedImage", "Renderer", "ScanLines"),
     "scan_conversion": ("ImageGrid",),
     "settings": ("LOOKS", "RenderSettings", "look"),

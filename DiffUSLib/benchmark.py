@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 
 import torch
@@ -87,6 +88,21 @@ def _surface_echo(s: torch.Tensor) -> torch.Tensor:
     right = torch.zeros(rays, size, 1, dtype=s.dtype, device=s.device)
     right[:, 0] = 1
     return torch.linalg.solve(system, right)[:, 1, 0]
+
+
+def dense_on_all_threads(reflection: torch.Tensor, backward: bool) -> None:
+    """The dense solve, with the rays dealt out to as many threads as PyTorch uses on the CPU.
+
+    Each of them solves on its own: the batched LU of PyTorch 2.13 with MKL, given two threads, hung on some sizes.
+    """
+    kept = torch.get_num_threads()
+    threads = kept if reflection.device.type == "cpu" else 1
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda rays: _dense_once(rays, backward), reflection.chunk(threads)))
+    finally:
+        torch.set_num_threads(kept)
 
 
 def _dense_once(reflection: torch.Tensor, backward: bool) -> None:
@@ -168,7 +184,7 @@ def measure_row(scene: Scene, rays: int, samples: int, backward: bool, repeats: 
     task = echo_task(renderer, scene.pose, backward)
     ours_ms = median_ms(task, scene.device, repeats)
     reflection = torch.linspace(-0.05, 0.05, rays * samples, device=scene.device).reshape(samples, rays).T.contiguous()
-    dense_ms = median_ms(lambda: _dense_once(reflection, backward), scene.device, repeats=1, warm_up=0)
+    dense_ms = median_ms(lambda: dense_on_all_threads(reflection, backward), scene.device, repeats=1, warm_up=0)
     return Row(
         rays=rays,
         samples=samples,

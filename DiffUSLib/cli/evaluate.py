@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 import DiffUSLib
+from DiffUSLib.cli.options import numbers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.registration import RegistrationSettings, landmarks
@@ -26,8 +27,7 @@ def add_parser(commands) -> None:
         description="Register simulated ultrasound of the MNI152 head from many wrong poses and write tables (CSV and "
         "Markdown) and a plot. Needs a source checkout (the simulator lies under Testing) and nilearn. Errors on "
         "simulated and on clinical data do not compare.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Example:\n  diffus evaluate --quick -o evaluation",
+        epilog="Example: diffus evaluate --quick -o evaluation",
     )
     parser.add_argument("-o", "--output", default="evaluation", metavar="FOLDER", help="default: evaluation")
     parser.add_argument("--quick", action="store_true", help=f"{_QUICK_POSES} poses and no baselines: minutes")
@@ -44,7 +44,7 @@ def add_parser(commands) -> None:
     )
     parser.add_argument(
         "--start",
-        type=_start,
+        type=numbers(2, "10,10"),
         metavar="MM,DEG",
         help="largest perturbation (default: 5,5 for one slice, 10,10 for more)",
     )
@@ -53,14 +53,6 @@ def add_parser(commands) -> None:
         "--landmarks", metavar="FOLDER", help="instead: your own copy of RESECT (or files named like it), MRI to 3D US"
     )
     parser.set_defaults(run=run)
-
-
-def _start(text: str) -> tuple[float, float]:
-    try:
-        translation, rotation = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no pair of mm and degrees; write for instance 10,10") from None
-    return translation, rotation
 
 
 def load_protocol():

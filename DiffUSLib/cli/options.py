@@ -58,8 +58,12 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     probe.add_argument("--frequency", type=float, metavar="MHZ", help="center frequency in MHz")
     probe.add_argument("--depth", type=float, metavar="MM", help="imaging depth in mm")
     probe.add_argument("--pose", metavar="FILE", help="TransducerToRas as Slicer saves transforms (.tfm, .txt, .h5)")
-    probe.add_argument("--entry", type=_point, metavar="R,A,S", help="middle of the transducer's face, RAS in mm")
-    probe.add_argument("--target", type=_point, metavar="R,A,S", help="point that it looks at, RAS in mm")
+    probe.add_argument(
+        "--entry", type=numbers(3, "40,-10,60"), metavar="R,A,S", help="middle of the transducer's face, RAS in mm"
+    )
+    probe.add_argument(
+        "--target", type=numbers(3, "40,-10,60"), metavar="R,A,S", help="point that it looks at, RAS in mm"
+    )
     probe.add_argument("--roll", type=float, metavar="DEG", help="turn about the viewing direction (default: 0)")
     image = parser.add_argument_group("image")
     image.add_argument("--look", default="clinical", choices=LOOKS, help="default: clinical")
@@ -80,12 +84,19 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
 
 
-def _point(text: str) -> tuple[float, float, float]:
-    try:
-        first, second, third = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a point; write three numbers such as 40,-10,60") from None
-    return first, second, third
+def numbers(count: int, example: str):
+    """A type for argparse: `count` numbers with commas between them."""
+
+    def parse(text: str) -> tuple[float, ...]:
+        try:
+            values = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            values = ()
+        if len(values) != count:
+            raise argparse.ArgumentTypeError(f"'{text}' is not {count} numbers; write for instance {example}")
+        return values
+
+    return parse
 
 
 def _anchors(text: str) -> tuple[Anchor, ...]:

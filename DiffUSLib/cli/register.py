@@ -39,9 +39,7 @@ def add_parser(commands) -> None:
         help="align tracked ultrasound to an MRI or CT",
         description="Find the rigid correction that makes tracked ultrasound agree with an MRI or CT, and say whether "
         "to trust it. Not for clinical use.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="Example:\n  diffus register head.nii.gz sweep.igs.mha --calibration device.xml -o correction.tfm "
-        "--report report.json",
+        epilog="Example: diffus register head.nii.gz sweep.igs.mha -o correction.tfm --report report.json",
     )
     parser.add_argument("volume", metavar="VOLUME", help="MRI or CT: NRRD, NIfTI or MetaImage file, or DICOM folder")
     parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")

@@ -35,19 +35,15 @@ def add_parser(commands) -> None:
     motion = parser.add_argument_group("motion")
     motion.add_argument("--motion", default="tilt", choices=SWEEP_MOTIONS, help="default: tilt")
     motion.add_argument(
-        "--range", type=_range, default=(-15.0, 15.0), metavar="FROM,TO", help="mm or degrees (default: -15,15)"
+        "--range",
+        type=options.numbers(2, "-15,15"),
+        default=(-15.0, 15.0),
+        metavar="FROM,TO",
+        help="mm or degrees (default: -15,15)",
     )
     motion.add_argument("--frames", type=int, default=31, metavar="N", help="number of frames (default: 31)")
     motion.add_argument("--animation", metavar="GIF", help="also write an animation to look at")
     parser.set_defaults(run=run)
-
-
-def _range(text: str) -> tuple[float, float]:
-    try:
-        first, last = (float(part) for part in text.split(","))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a range; write two numbers such as -15,15") from None
-    return first, last
 
 
 def run(arguments: argparse.Namespace) -> None:
