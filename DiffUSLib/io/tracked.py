@@ -73,12 +73,6 @@ class TrackedFrames:
         matrices = compose_chain(together, from_frame, to_frame)
         return matrices.expand(len(self.images), 4, 4).clone(), valid
 
-    def valid_frames(
-        self, from_frame: str, to_frame: str, constants: Mapping[str, torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """(M,) indices of the images that `matrices` calls valid; the others are to be skipped."""
-        return self.matrices(from_frame, to_frame, constants)[1].nonzero().flatten()
-
     def image_to(
         self,
         to_frame: str,
