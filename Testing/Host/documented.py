@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-_api = json.loads(Path(__file__).with_name("documented_api.json").read_text())
+_api = json.loads(Path(__file__).with_name("documented_api.json").read_text(encoding="utf-8"))
 
 
 def isDocumentedClass(className):

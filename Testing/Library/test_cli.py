@@ -132,7 +132,7 @@ def test_benchmark_writes_the_promised_table(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(benchmark, "QUICK_SAMPLES", (8,))
     out = tmp_path / "table.json"
     assert run("benchmark", "--quick", "--device", "cpu", "--json", out) == 0
-    rows = json.loads(out.read_text())
+    rows = json.loads(out.read_text(encoding="utf-8"))
     keys = {"rays", "samples", "pass", "device", "threads", "ours_ms", "dense_ms", "ratio", "ours_peak_mb"}
     assert [set(row) for row in rows] == [keys, keys]
     assert [row["pass"] for row in rows] == ["forward", "forward_backward"]

@@ -129,7 +129,7 @@ def test_a_simulated_sweep_is_put_right(simulated, shared_data, tmp_path):
     correction = read_transform(tmp_path / "correction.tfm").numpy()
     before, after = (cases.target_error(matrix, case).mean() for matrix in (error, correction @ error))
     assert after < 1.5 < before
-    report = json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert report["verdict"] == "accept"
     assert report["correction_ras"] == pytest.approx(correction, abs=1e-6)
     assert report["frames_used"] == [0, 1, 2]
@@ -146,7 +146,7 @@ def test_evaluate_writes_its_tables(tmp_path, capsys):
     assert sorted(path.name for path in folder.iterdir()) == [
         "bins.csv", "cases.csv", "errors.png", "summary.csv", "summary.md",
     ]  # fmt: skip
-    rows = (folder / "cases.csv").read_text().splitlines()
+    rows = (folder / "cases.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 3
     header, first = rows[0].split(","), rows[1].split(",")
     assert float(first[header.index("initial_mm")]) > 0.1
@@ -205,7 +205,7 @@ def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
     text = "MNI Tag Point File\nVolumes = 2;\nPoints =\n" + "\n".join(lines) + ";\n"
     (folder / "Case1-MRI-beforeUS.tag").write_text(text)
     run("evaluate", "--landmarks", tmp_path / "RESECT", "-o", tmp_path / "out")
-    row = (tmp_path / "out" / "landmarks.csv").read_text().splitlines()[1].split(",")
+    row = (tmp_path / "out" / "landmarks.csv").read_text(encoding="utf-8").splitlines()[1].split(",")
     before, after = float(row[2]), float(row[3])
     shown = np.linalg.norm([(error @ [*point, 1])[:3] - point for point in points], axis=1).mean()
     assert before == pytest.approx(shown, abs=1e-3)

@@ -106,7 +106,7 @@ def test_failure_keeps_the_file_that_was_there(tmp_path):
     with pytest.raises(ZeroDivisionError), written_whole(path) as temporary:
         temporary.write_text("half")
         raise ZeroDivisionError
-    assert path.read_text() == "earlier" and list(tmp_path.iterdir()) == [path]
+    assert path.read_text(encoding="utf-8") == "earlier" and list(tmp_path.iterdir()) == [path]
 
 
 WRITE_UNDER_A_SIZE_LIMIT = """

@@ -114,7 +114,7 @@ def test_an_interrupted_installation_is_marked_and_a_refused_one_is_not(run, tmp
     stamp.write_text("earlier")
 
     def refuse(command):
-        assert stamp.read_text() == run.INSTALLING
+        assert stamp.read_text(encoding="utf-8") == run.INSTALLING
         raise run.SetupError("no network")
 
     def interrupt(command):
@@ -123,14 +123,14 @@ def test_an_interrupted_installation_is_marked_and_a_refused_one_is_not(run, tmp
     monkeypatch.setattr(run, "run_pip", refuse)
     with pytest.raises(run.SetupError):
         run.install_packages(tmp_path, "wanted")
-    assert stamp.read_text() == "earlier"
+    assert stamp.read_text(encoding="utf-8") == "earlier"
     monkeypatch.setattr(run, "run_pip", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run.install_packages(tmp_path, "wanted")
-    assert stamp.read_text() == run.INSTALLING
+    assert stamp.read_text(encoding="utf-8") == run.INSTALLING
     monkeypatch.setattr(run, "run_pip", lambda command: None)
     run.install_packages(tmp_path, "wanted")
-    assert stamp.read_text() == "wanted"
+    assert stamp.read_text(encoding="utf-8") == "wanted"
 
 
 def test_pip_failures_become_a_sentence(run, tmp_path):

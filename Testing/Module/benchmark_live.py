@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 def resident_mb():
     """Resident memory of this process now."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 

@@ -13,7 +13,7 @@ RESOURCE_ENDINGS = (".ui", ".png", ".csv", ".json")
 
 def listed(folder, name):
     """Items of a CMake list."""
-    text = (ROOT / folder / "CMakeLists.txt").read_text()
+    text = (ROOT / folder / "CMakeLists.txt").read_text(encoding="utf-8")
     return sorted(re.search(rf"set\({name}\n(.*?)\n\s*\)", text, re.S).group(1).split())
 
 
@@ -34,7 +34,7 @@ def test_every_script_and_resource_is_listed(folder):
 
 
 def test_extension_names_files_that_exist():
-    text = (ROOT / "CMakeLists.txt").read_text()
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
     for name in re.findall(r'\$\{CMAKE_CURRENT_SOURCE_DIR\}/([^"]+)"', text):
         assert (ROOT / name).is_file(), name
     for folder in re.findall(r"add_subdirectory\((\w+)\)", text):
@@ -52,11 +52,11 @@ def test_module_imports_nothing_heavy_at_start():
     standard = {"enum", "typing", "os", "sys", "importlib", "json"}
     for path in ("DiffUS.py", "DiffUSModule/library_path.py", "DiffUSModule/parameter_node.py",
                  "DiffUSModule/sample_data.py", "DiffUSModule/__init__.py"):  # fmt: skip
-        text = (ROOT / "DiffUS" / path).read_text()
+        text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
             assert name in allowed | standard, f"{path} imports {name}"
 
 
 def test_module_leaves_slicer_vtk_and_qt_out_of_the_library():
     for path in (ROOT / "DiffUSLib").rglob("*.py"):
-        assert not re.search(r"^\s*(?:from|import) (slicer|vtk|qt|ctk)\b", path.read_text(), re.M), path
+        assert not re.search(r"^\s*(?:from|import) (slicer|vtk|qt|ctk)\b", path.read_text(encoding="utf-8"), re.M), path

@@ -53,7 +53,7 @@ def test_every_control_has_a_tooltip(widget):
     import slicer
 
     ui = slicer.util.childWidgetVariables(widget.parent)
-    text = (MODULE_FOLDER / "Resources" / "UI" / "DiffUS.ui").read_text()
+    text = (MODULE_FOLDER / "Resources" / "UI" / "DiffUS.ui").read_text(encoding="utf-8")
     controls = re.findall(r'class="(?:QPushButton|QComboBox|ctkSliderWidget|QSpinBox|QCheckBox|qMRMLNodeComboBox)" '
                           r'name="(\w+)"', text)  # fmt: skip
     assert len(controls) > 30
