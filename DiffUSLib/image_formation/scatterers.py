@@ -22,11 +22,12 @@ _LATTICE_AXES = torch.linalg.qr(
 @functools.lru_cache(maxsize=4)
 def _field(seed: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """(S, S, S, 2) in-phase and quadrature amplitudes of variance 1/2 each, the first sites repeated at the end."""
-    generator = torch.Generator().manual_seed(seed)
-    sites = torch.randn(_SITES, _SITES, _SITES, 2, generator=generator) * 0.5**0.5
-    for axis in range(3):
-        sites = torch.cat([sites, sites.narrow(axis, 0, 1)], dim=axis)
-    return sites.to(device=device, dtype=dtype)
+    with torch.inference_mode(False):  # kept for later callers, who may want gradients
+        generator = torch.Generator().manual_seed(seed)
+        sites = torch.randn(_SITES, _SITES, _SITES, 2, generator=generator) * 0.5**0.5
+        for axis in range(3):
+            sites = torch.cat([sites, sites.narrow(axis, 0, 1)], dim=axis)
+        return sites.to(device=device, dtype=dtype)
 
 
 def ras_to_sites(wavelength_mm: float, dtype: torch.dtype, device: torch.device) -> torch.Tensor:

@@ -100,6 +100,15 @@ def test_gradients_are_finite_everywhere(name, place):
         assert tensor.grad is None or bool(torch.isfinite(tensor.grad).all())
 
 
+def test_gradients_work_after_a_render_without_them():
+    maps, settings = uneven_maps(torch.float32), tiny_settings("clinical", seed=4321)  # a seed that no other test uses
+    with torch.inference_mode():
+        Renderer(maps, TINY, settings, "cpu")(POSE)
+    pose = POSE.clone().requires_grad_()
+    Renderer(maps, TINY, settings, "cpu")(pose).image.sum().backward()
+    assert float(pose.grad.abs().max()) > 0
+
+
 @pytest.mark.parametrize("name", ["clinical", "paper"])
 def test_an_image_does_not_depend_on_the_batch(name):
     renderer = Renderer(uneven_maps(torch.float32), TINY, tiny_settings(name), "cpu")
