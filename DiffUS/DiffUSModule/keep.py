@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
+from .transducer import showAsUltrasound
 from .volume_source import ijkToRasOf
 
 
@@ -16,12 +17,7 @@ def snapshot(transducer):
     image = transducer.image
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(ijkToRasOf(image)))
     slicer.util.updateVolumeFromArray(node, np.array(slicer.util.arrayFromVolume(image)))
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevel(255.0, 127.5)
-    display.SetThreshold(1, 255)
-    display.SetApplyThreshold(True)
+    showAsUltrasound(node)
     return node
 
 

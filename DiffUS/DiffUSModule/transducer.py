@@ -27,6 +27,16 @@ def transducersOf(scene):
     return [node for node in nodes if isTransducer(node)]
 
 
+def showAsUltrasound(volume):
+    """Give an image volume its display: gray 0 to 255, and what lies outside of the fan (0) transparent."""
+    volume.CreateDefaultDisplayNodes()
+    display = volume.GetDisplayNode()
+    display.SetAutoWindowLevel(False)
+    display.SetWindowLevel(255.0, 127.5)
+    display.SetThreshold(1, 255)
+    display.SetApplyThreshold(True)
+
+
 class Transducer:
     """The nodes of one transducer; parts that somebody deleted are made again when they are needed.
 
@@ -114,13 +124,7 @@ class Transducer:
     def _makeImage(self):
         image = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{self.name} {_('image')}")
         slicer.util.updateVolumeFromArray(image, np.zeros((1, 8, 8), np.uint8))
-        image.CreateDefaultDisplayNodes()
-        display = image.GetDisplayNode()
-        display.SetAutoWindowLevel(False)
-        display.SetWindowLevel(255.0, 127.5)
-        # Pixels outside of the fan are 0; below the threshold they are transparent.
-        display.SetThreshold(1, 255)
-        display.SetApplyThreshold(True)
+        showAsUltrasound(image)
         return image
 
     def setProbe(self, preset, probe):
