@@ -15,7 +15,7 @@ from DiffUSLib.cli.options import MODALITIES
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.fan_detection import detect_fan
 from DiffUSLib.io import read_transform, read_volume, write_transform
-from DiffUSLib.io.chain import read_calibration
+from DiffUSLib.io.chain import patient_frame, read_calibration
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
 from DiffUSLib.pose import check_rigid
@@ -129,8 +129,7 @@ def make_slices(
         DiffUSError: if a file or link is missing, a frame is not there or not valid, or no fan is found.
     """
     constants = read_calibration(calibration) if calibration else {}
-    names = {name.lower() for name in (*tracked.transforms, *constants)}
-    goal = "Ras" if initial is None and any(name.endswith("toras") for name in names) else "Reference"
+    goal = patient_frame((*tracked.transforms, *constants)) if initial is None else "Reference"
     image_to_goal, valid = tracked.image_to(goal, constants, spacing_mm)
     if initial is not None:
         reference_to_ras = read_transform(initial)

@@ -61,6 +61,11 @@ def find_chain(names: Iterable[str], from_frame: str, to_frame: str) -> list[tup
     return steps_to[goal]
 
 
+def patient_frame(names: Iterable[str]) -> str:
+    """The frame of the patient that transforms of these names lead to: Ras if one ends there, else Reference."""
+    return "Ras" if any(name.lower().endswith("toras") for name in names) else "Reference"
+
+
 def compose_chain(transforms: Mapping[str, torch.Tensor], from_frame: str, to_frame: str) -> torch.Tensor:
     """The transform between two frames that are linked through others.
 

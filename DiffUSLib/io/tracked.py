@@ -97,8 +97,7 @@ class TrackedFrames:
                 f"none of the {len(valid)} frames of {self.name or 'the sequence'} has valid tracking from Image to "
                 f"{to_frame}; record again with the markers in sight."
             )
-        lengths = matrices[valid][:, :3, :2].norm(dim=1)
-        if float((lengths - 1).abs().max()) > 1e-3:
+        if hold_pixel_size(matrices[valid]):
             return matrices, valid
         spacing = self.pixel_spacing_mm if pixel_spacing_mm is None else np.broadcast_to(pixel_spacing_mm, 2)
         x, y = (float(length) for length in spacing)
@@ -108,6 +107,11 @@ class TrackedFrames:
                 "and its header says 1 mm; give the spacing in mm."
             )
         return matrices @ torch.diag(torch.tensor([x, y, 1.0, 1.0], dtype=torch.float64)), valid
+
+
+def hold_pixel_size(matrices: torch.Tensor) -> bool:
+    """Whether (..., 4, 4) matrices from Image scale: then they take pixels, else mm."""
+    return float((matrices[..., :3, :2].norm(dim=-2) - 1).abs().max()) > 1e-3
 
 
 def read_tracked_frames(path: str | os.PathLike) -> TrackedFrames:
