@@ -7,7 +7,6 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
@@ -24,13 +23,15 @@ from DiffUSLib.registration import (
     Alignment,
     RegistrationResult,
     RegistrationSettings,
+    SliceComparison,
     UltrasoundSlices,
     degrees_of_freedom_names,
+    overlay,
+    registration_report,
     slices_from_images,
+    spread_frames,
     square_pixels,
 )
-
-_DEFAULT_FRAMES = 7
 
 
 def add_parser(commands) -> None:
@@ -95,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
             stage = progress.stage
             print(f"{stage} ...", file=sys.stderr, flush=True)
     result = alignment.result
-    report = make_report(result, used)
+    report = registration_report(result, used)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:
             draw_picture(temporary, slices, maps, result)
@@ -145,71 +146,26 @@ def make_slices(
     if skipped:
         print(f"{skipped} of {len(valid)} frames have no valid tracking and are skipped.", file=sys.stderr)
     if frames is None:
-        spread = np.linspace(0, len(good) - 1, min(_DEFAULT_FRAMES, len(good))).round().astype(int)
-        frames = [good[index] for index in spread]
+        frames = [good[index] for index in spread_frames(len(good))]
     images, matrices = square_pixels(tracked.images.numpy()[good], image_to_goal[good])
     picked = [good.index(number) for number in frames]
     # The fan is the same in all frames: the more of them, the fewer shadows hide it.
     return slices_from_images(images[picked], matrices[picked], detect_fan(images)), frames
 
 
-def make_report(result: RegistrationResult, frames: list[int]) -> dict:
-    """What `--report` writes."""
-    evidence = result.evidence
-    return {
-        "verdict": result.verdict,
-        "reasons": result.reasons,
-        "score_initial": result.score_initial,
-        "score_final": result.score_final,
-        "seconds": result.seconds,
-        "correction_ras": result.correction_ras.tolist(),
-        "image_scale": result.image_scale,
-        "displacement_mm": result.displacement_mm,
-        "displacement_axes_mm": list(result.displacement_axes_mm),
-        "uncertainty_mm": list(result.uncertainty_mm),
-        "competitor_ras": None if result.competitor_ras is None else result.competitor_ras.tolist(),
-        "evidence": {
-            "contrast_sigmas": evidence.contrast,
-            "gain_nats_per_slice": evidence.gain,
-            "margin_sigmas": evidence.margin if np.isfinite(evidence.margin) else None,
-            "competitor_mm": evidence.competitor_mm,
-            "coverage": evidence.coverage,
-            "prior_sigmas": evidence.prior_sigmas,
-        },
-        "frames_used": frames,
-        "device": result.device,
-        "seed": result.seed,
-    }
-
-
 def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: RegistrationResult) -> None:
     """Write a PNG of the middle slice: the ultrasound, what is rendered before and after, and checkerboards."""
     from matplotlib.figure import Figure
-    from scipy import ndimage
 
-    from DiffUSLib.renderer import Renderer
-    from DiffUSLib.settings import look
-
-    settings = look("clinical", speckle=False, width_px=360, height_px=360, near_field=False)
-    renderer = Renderer(maps, slices.probe, settings, device="cpu")
     middle = len(slices.images) // 2
-    before = slices.transducer_to_ras[middle]
-    rendered = renderer(torch.stack([before, result.correction_ras @ before]))
-    to_image = np.linalg.inv(slices.image_to_transducer) @ renderer.grid.image_to_transducer().numpy()
-    row, column = np.mgrid[:360, :360]
-    x, y = (to_image[axis, 0] * column + to_image[axis, 1] * row + to_image[axis, 3] for axis in (0, 1))
-    mask = rendered.mask.numpy()
-    ultrasound = ndimage.map_coordinates(slices.images[middle], [y, x], order=1) * mask
-    ultrasound = ultrasound / max(ultrasound.max(), 1e-6)
-    board = (row // 30 + column // 30) % 2 == 0
+    comparison = SliceComparison(slices, maps, middle, device="cpu")
+    ultrasound, mask = comparison.ultrasound, comparison.mask
     panels = {"ultrasound": ultrasound}
-    for name, image in zip(("before", "after"), rendered.image.numpy(), strict=True):
+    rendered = comparison.rendered(torch.stack([torch.eye(4, dtype=torch.float64), result.correction_ras]))
+    for name, image in zip(("before", "after"), rendered, strict=True):
         panels[f"rendered, {name}"] = image
-    for name in ("before", "after"):
-        # Equal brightness on both kinds of squares.
-        image = panels[f"rendered, {name}"]
-        matched = image * (ultrasound[mask].mean() / max(image[mask].mean(), 1e-6))
-        panels[f"checkerboard, {name}"] = np.where(board, ultrasound, np.clip(matched, 0, 1))
+    for name, image in zip(("before", "after"), rendered, strict=True):
+        panels[f"checkerboard, {name}"] = overlay(ultrasound, image, mask, "checkerboard")
     figure = Figure(figsize=(15, 3.3), facecolor="black", layout="constrained")
     for axis, (title, image) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         axis.imshow(image, cmap="gray", vmin=0, vmax=1)

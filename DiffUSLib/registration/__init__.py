@@ -8,20 +8,27 @@ from DiffUSLib.registration.alignment import (
     RegistrationSettings,
     register,
 )
+from DiffUSLib.registration.comparison import OVERLAYS, SliceComparison, overlay
 from DiffUSLib.registration.correction import degrees_of_freedom_names
-from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images, square_pixels
+from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images, spread_frames, square_pixels
+from DiffUSLib.registration.report import registration_report
 from DiffUSLib.registration.volume_planes import slices_from_volume
 
 __all__ = [
+    "OVERLAYS",
     "PRESETS",
     "Alignment",
     "Progress",
     "RegistrationResult",
     "RegistrationSettings",
+    "SliceComparison",
     "UltrasoundSlices",
     "degrees_of_freedom_names",
+    "overlay",
     "register",
+    "registration_report",
     "slices_from_images",
     "slices_from_volume",
+    "spread_frames",
     "square_pixels",
 ]

@@ -19,6 +19,15 @@ _ASSUMED_FREQUENCY_MHZ = 5.0
 _LARGEST_ASPECT, _LARGEST_SKEW = 1.5, 0.09  # of pixels in a calibration that can be believed (5 degrees)
 
 
+DEFAULT_FRAMES = 7
+"""Of a sweep: more make the alignment slower and hardly better."""
+
+
+def spread_frames(count: int, wanted: int = DEFAULT_FRAMES) -> list[int]:
+    """At most `wanted` numbers from 0 to count - 1, evenly spread."""
+    return np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()
+
+
 @dataclass(frozen=True)
 class UltrasoundSlices:
     """Ultrasound images of one probe with their places.

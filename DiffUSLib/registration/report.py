@@ -1,0 +1,41 @@
+"""What a registration found, as plain values for a file or a table."""
+
+from __future__ import annotations
+
+import math
+
+from DiffUSLib.registration.alignment import RegistrationResult
+
+
+def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
+    """The result as names and plain values that JSON can hold.
+
+    Args:
+        result: of an `Alignment`.
+        frames: numbers of the frames that were used.
+    """
+    evidence = result.evidence
+    return {
+        "verdict": result.verdict,
+        "reasons": result.reasons,
+        "score_initial": result.score_initial,
+        "score_final": result.score_final,
+        "seconds": result.seconds,
+        "correction_ras": result.correction_ras.tolist(),
+        "image_scale": result.image_scale,
+        "displacement_mm": result.displacement_mm,
+        "displacement_axes_mm": list(result.displacement_axes_mm),
+        "uncertainty_mm": list(result.uncertainty_mm),
+        "competitor_ras": None if result.competitor_ras is None else result.competitor_ras.tolist(),
+        "evidence": {
+            "contrast_sigmas": evidence.contrast,
+            "gain_nats_per_slice": evidence.gain,
+            "margin_sigmas": evidence.margin if math.isfinite(evidence.margin) else None,
+            "competitor_mm": evidence.competitor_mm,
+            "coverage": evidence.coverage,
+            "prior_sigmas": evidence.prior_sigmas,
+        },
+        "frames_used": frames,
+        "device": result.device,
+        "seed": result.seed,
+    }
