@@ -15,26 +15,32 @@ from DiffUSLib.io.tracked import TrackedFrames, hold_pixel_size
 class TrackedLinks:
     """Where the frames of a tracked sequence are.
 
-    The pixel (column, row) of frame n is, in the patient, at the product of all links (the last one leftmost) with
-    (column x spacing, row x spacing, 0, 1).
+    The pixel (column, row) of frame n is, in the patient, at reference_to_ras @ probe_to_reference[n] @ image_to_probe
+    @ (column x spacing, row x spacing, 0, 1).
 
     Attributes:
         pixel_spacing_mm: (X, Y) size of a pixel.
-        links: name such as "ImageToProbe" -> matrix in mm, from the image to the patient: (4, 4) for a constant link,
-            (N, 4, 4) for the one that follows the tracking. Image is in mm here: the pixel size is taken out, and its
-            third axis is the normal of the image plane (that of a calibration means nothing for flat images).
+        image_to_probe: (4, 4) constant link from the image in mm to the tracked frame: the calibration without the
+            pixel size. The identity where the tracking is that of the image.
+        probe_to_reference: (N, 4, 4) link that follows the tracking.
+        reference_to_ras: (4, 4) constant link to the patient; the identity where none is known.
+        probe, reference: what the file calls these frames; "Image" where the tracking is that of the image.
         valid: (N,) bool, whether image and tracking are valid.
         notes: what a user should know, in sentences.
     """
 
     pixel_spacing_mm: tuple[float, float]
-    links: dict[str, torch.Tensor]
+    image_to_probe: torch.Tensor
+    probe_to_reference: torch.Tensor
+    reference_to_ras: torch.Tensor
+    probe: str
+    reference: str
     valid: torch.Tensor
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
 
 
 def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] | None = None) -> TrackedLinks:
-    """Take the way from Image to Ras, or to Reference if nothing leads on to Ras, apart into at most three links.
+    """Take the way from Image to Ras, or to Reference if nothing leads on to Ras, apart into its links.
 
     Args:
         tracked: the sequence.
@@ -49,32 +55,47 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
     steps = find_chain(together, "Image", goal)
     frames = ["Image", *(split_transform_name(name)[0 if inverted else 1] for name, inverted in steps)]
     moving = [index for index, (name, _) in enumerate(steps) if name in tracked.transforms] or range(len(steps))
-    cuts = (0, moving[0], moving[-1] + 1, len(steps))
-    links = {}
-    for start, end in zip(cuts[:-1], cuts[1:], strict=True):
-        if start < end:
-            parts = {name: together[name] for name, _ in steps[start:end]}
-            links[f"{frames[start]}To{frames[end]}"] = compose_chain(parts, frames[start], frames[end])
-    first = next(iter(links))
-    notes = list(tracked.notes)
-    problem = fit_calibration(whole[valid][0]).problem
-    if problem:
-        notes.append(f"The way from image to patient is far from rigid: {problem}; check the calibration.")
-    skipped = len(valid) - int(valid.sum())
-    if skipped:
-        notes.append(f"{skipped} of {len(valid)} frames have no valid tracking and are left out.")
+    start, end = moving[0], moving[-1] + 1
+
+    def between(first: int, last: int) -> torch.Tensor:
+        parts = {name: together[name] for name, _ in steps[first:last]}
+        return compose_chain(parts, frames[first], frames[last])
+
+    first_link, tracking = between(0, start), between(start, end).expand(len(valid), 4, 4)
     spacing = torch.tensor(tracked.pixel_spacing_mm, dtype=torch.float64)
-    lengths = links[first][..., :3, :2].norm(dim=-2)
     if hold_pixel_size(tracked.matrices("Image", goal, constants)[0][valid]):
-        spacing = lengths if lengths.ndim == 1 else lengths[valid].mean(0)
-        links[first] = links[first] @ torch.diag(torch.cat([1 / spacing, torch.ones(2)]))
-    links[first] = _with_normal(links[first])
-    return TrackedLinks((float(spacing[0]), float(spacing[1])), links, valid, tuple(notes))
+        spacing = (first_link if start > 0 else tracking[valid])[..., :3, :2].norm(dim=-2).reshape(-1, 2).mean(0)
+        per_mm = torch.diag(torch.cat([1 / spacing, torch.ones(2)]))
+        first_link, tracking = (first_link @ per_mm, tracking) if start > 0 else (first_link, tracking @ per_mm)
+    return TrackedLinks(
+        pixel_spacing_mm=(float(spacing[0]), float(spacing[1])),
+        image_to_probe=_with_normal(first_link),
+        probe_to_reference=tracking if start > 0 else _with_normal(tracking),
+        reference_to_ras=between(end, len(steps)),
+        probe=frames[start],
+        reference=frames[end],
+        valid=valid,
+        notes=(*tracked.notes, *_remarks(whole, valid)),
+    )
 
 
 def _with_normal(matrix: torch.Tensor) -> torch.Tensor:
-    """(..., 4, 4) matrices whose third axis is the unit normal of the first two."""
+    """(..., 4, 4) matrices with the unit normal of the image plane as third axis.
+
+    A calibration of flat images says nothing about that axis: it may be scaled like the pixels, or missing.
+    """
     normal = torch.linalg.cross(matrix[..., :3, 0], matrix[..., :3, 1])
     matrix = matrix.clone()
     matrix[..., :3, 2] = normal / normal.norm(dim=-1, keepdim=True)
     return matrix
+
+
+def _remarks(image_to_patient: torch.Tensor, valid: torch.Tensor) -> list[str]:
+    remarks = []
+    problem = fit_calibration(image_to_patient[valid][0]).problem
+    if problem:
+        remarks.append(f"The way from image to patient is far from rigid: {problem}; check the calibration.")
+    skipped = len(valid) - int(valid.sum())
+    if skipped:
+        remarks.append(f"{skipped} of {len(valid)} frames have no valid tracking and are left out.")
+    return remarks

@@ -9,6 +9,7 @@ from DiffUSLib import DiffUSError, tracked_links
 from DiffUSLib.io import TrackedFrames
 
 COUNT = 3
+IDENTITY = torch.eye(4, dtype=torch.float64)
 
 
 def a_rigid(seed):
@@ -39,10 +40,8 @@ CALIBRATION = a_rigid(50) @ np.array([[0.1, 0.002, 0, 3], [0, 0.09, 0, 4], [0, 0
 
 def place(found, frame, column, row):
     x, y = found.pixel_spacing_mm
-    point = np.array([column * x, row * y, 0, 1])
-    for matrices in found.links.values():
-        point = (matrices if matrices.ndim == 2 else matrices[frame]).numpy() @ point
-    return point
+    chain = found.reference_to_ras @ found.probe_to_reference[frame] @ found.image_to_probe
+    return chain.numpy() @ (column * x, row * y, 0, 1)
 
 
 @pytest.mark.parametrize("frame", range(COUNT))
@@ -51,13 +50,13 @@ def test_calibration_tracking_and_patient_are_three_links(frame):
     sequence = a_sequence({"ProbeToTracker": to_tracker, "ReferenceToTracker": reference})
     constants = {"ImageToProbe": torch.from_numpy(CALIBRATION), "ReferenceToRas": torch.from_numpy(ras)}
     found = tracked_links(sequence, constants)
-    assert list(found.links) == ["ImageToProbe", "ProbeToReference", "ReferenceToRas"]
-    assert [matrices.ndim for matrices in found.links.values()] == [2, 3, 2]
+    assert (found.probe, found.reference) == ("Probe", "Reference")
+    assert np.allclose(found.reference_to_ras, ras)
     chain = ras @ np.linalg.inv(reference[frame].numpy()) @ to_tracker[frame].numpy() @ CALIBRATION
     for column, row in ((0, 0), (5, 0), (0, 3), (5, 3)):
         assert place(found, frame, column, row) == pytest.approx(chain @ (column, row, 0, 1), abs=1e-9)
     assert found.pixel_spacing_mm == pytest.approx(np.linalg.norm(CALIBRATION[:3, :2], axis=0))
-    calibration = found.links["ImageToProbe"].numpy()
+    calibration = found.image_to_probe.numpy()
     assert np.linalg.norm(calibration[:3, :3], axis=0) == pytest.approx(1)
     assert np.linalg.det(calibration[:3, :3]) == pytest.approx(1, abs=1e-3)
 
@@ -66,7 +65,8 @@ def test_one_combined_transform_holds_the_pixel_size_or_the_header_does():
     scaled = tracked_links(a_sequence({"ImageToReference": stack(1, scale=0.2)}))
     apart = tracked_links(a_sequence({"ImageToReference": stack(1)}, spacing=(0.2, 0.2)))
     for found in (scaled, apart):
-        assert list(found.links) == ["ImageToReference"]
+        assert (found.probe, found.reference) == ("Image", "Reference")
+        assert torch.allclose(found.image_to_probe, IDENTITY) and torch.equal(found.reference_to_ras, IDENTITY)
         assert found.pixel_spacing_mm == pytest.approx((0.2, 0.2))
         assert place(found, 2, 5, 3) == pytest.approx(a_rigid(3) @ (1.0, 0.6, 0, 1), abs=1e-9)
 
@@ -80,7 +80,7 @@ def test_frames_without_tracking_are_counted():
 
 
 def test_what_is_missing_is_named():
-    with pytest.raises(DiffUSError, match="nothing connects Image with Probe, Reference.*calibration file"):
+    with pytest.raises(DiffUSError, match=r"nothing connects Image with Probe, Reference.*calibration file"):
         tracked_links(a_sequence({"ProbeToReference": stack(1)}))
     with pytest.raises(DiffUSError, match="pixel spacing"):
         tracked_links(a_sequence({"ImageToReference": stack(1)}))
