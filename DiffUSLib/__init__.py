@@ -24,7 +24,7 @@ _HOMES = {
         "train_network",
     ),
     "animation": ("write_animation",),
-    "device": ("choose_device",),
+    "device": ("choose_device", "one_core_left_free"),
     "errors": ("DiffUSError", "DiffUSWarning"),
     "fan_detection": ("FanGeometry", "detect_fan"),
     "io": (

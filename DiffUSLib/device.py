@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
+
 import torch
 
 from DiffUSLib.errors import DiffUSError
@@ -34,3 +38,18 @@ def choose_device(name: str | torch.device = "auto") -> tuple[torch.device, str]
     if not present.get(device.type, False):
         raise DiffUSError(f"the device '{name}' is not available on this machine; choose auto or cpu.")
     return device, f"{device.type.upper()}: chosen by the user"
+
+
+@contextlib.contextmanager
+def one_core_left_free() -> Iterator[None]:
+    """Within it, torch computes on all CPU cores but one (on one, if there is only one).
+
+    For work beside a user interface: threads of torch wait for each other, so that a single core which is taken by
+    something else holds all of them up, for a second at worst, while one thread less costs little.
+    """
+    kept = torch.get_num_threads()
+    torch.set_num_threads(max(1, min(kept, (os.cpu_count() or 1) - 1)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(kept)

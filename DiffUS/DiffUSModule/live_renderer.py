@@ -81,9 +81,9 @@ class LiveRenderer:
         """(pixels, imageToTransducer) of one pose, now; gray 1 to 255 in the fan, 0 outside of it."""
         import torch
 
-        from DiffUSLib import DiffUSWarning, Renderer
+        from DiffUSLib import DiffUSWarning, Renderer, one_core_left_free
 
-        with torch.inference_mode(), warnings.catch_warnings(record=True) as caught:
+        with one_core_left_free(), torch.inference_mode(), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", DiffUSWarning)
             if self._renderer is None:
                 self.warning = ""

@@ -3,7 +3,7 @@
     python Testing/Module/benchmark_live.py [--updates N] [--memory N]
 
 The views are drawn by Mesa on the CPU here, so the 3D view, which Slicer draws on the graphics card, is left out of
-the measurement: the layout is a single slice view with the live image.
+the measurement: the layout is a single slice view with the live image, as large as the image.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def prepare(host):
         '<layout type="vertical"><item><view class="vtkMRMLSliceNode" singletontag="DiffUSImage"/></item></layout>'
     )
     node.AddLayoutDescription(7295, single)
-    slicer.app.layoutManager().hostResize(640, 640)
+    slicer.app.layoutManager().hostResize(512, 512)
     node.SetViewArrangement(7295)
     host.process_events(0.3)
     return widget
@@ -75,10 +75,14 @@ def main():
     host = start_host()
     import torch
 
+    from DiffUSLib import one_core_left_free
+
     widget = prepare(host)
     probe, settings = widget.session.probe, widget.session.live._settings
+    with one_core_left_free():
+        threads = torch.get_num_threads()
     print(f"{probe.lines} lines x {settings.samples} samples to {settings.width_px} x {settings.height_px}, "
-          f"{os.cpu_count()} CPUs, {torch.get_num_threads()} torch threads")  # fmt: skip
+          f"{os.cpu_count()} CPUs, {threads} torch threads")  # fmt: skip
     measure(host, widget, 20)
     whole, own = measure(host, widget, arguments.updates)
     for name, values in (("with drawn slice view", whole), ("module alone", own)):
