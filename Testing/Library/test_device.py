@@ -4,6 +4,7 @@ import os
 
 import pytest
 import torch
+
 from DiffUSLib import DiffUSError, choose_device, one_core_left_free
 
 
