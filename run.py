@@ -291,7 +291,10 @@ def ensure_environment(environment=ENVIRONMENT):
 
 
 def demo_commands(python, extra):
-    """The demo renders, then drives the Slicer module on the same volume; `--window` opens the module to play with."""
+    """The demo renders, drives the Slicer module on the same volume and aligns a simulated sweep to it.
+
+    With `--window` it renders and opens the module to play with.
+    """
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-o", "--output", default="demo_output")
     parser.add_argument("--window", action="store_true")
@@ -301,8 +304,12 @@ def demo_commands(python, extra):
         return [[python, "-m", "DiffUSLib.cli", "demo", "--help"]]
     render = [python, "-m", "DiffUSLib.cli", "demo", "-o", options.output, *passed_on]
     volume = os.path.join(options.output, "mni152_t1.nii.gz")
-    last = ["--window"] if options.window else [options.output]
-    return [render, [python, "-m", "Testing.Host.demo", volume, *last]]
+    if options.window:
+        return [render, [python, "-m", "Testing.Host.demo", volume, "--window"]]
+    return [
+        render,
+        *([python, "-m", f"Testing.{room}.demo", volume, options.output] for room in ("Host", "Simulator")),
+    ]
 
 
 def job_commands(command, python, extra):
