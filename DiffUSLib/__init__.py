@@ -32,6 +32,7 @@ _HOMES = {
         "read_tracked_frames",
         "read_transform",
         "read_volume",
+        "to_gray",
         "tracked_links",
         "write_image",
         "write_tracked_frames",

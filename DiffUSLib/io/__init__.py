@@ -3,7 +3,7 @@
 from DiffUSLib.io.chain import compose_chain, find_chain, fit_calibration, patient_frame, read_calibration
 from DiffUSLib.io.files import written_whole
 from DiffUSLib.io.frames import LPS_TO_RAS
-from DiffUSLib.io.images import IMAGE_ENDINGS, to_uint8, write_image
+from DiffUSLib.io.images import IMAGE_ENDINGS, to_gray, to_uint8, write_image
 from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames, write_tracked_frames
 from DiffUSLib.io.tracked_links import TrackedLinks, tracked_links
 from DiffUSLib.io.transforms import TRANSFORM_ENDINGS, read_transform, write_transform
@@ -24,6 +24,7 @@ __all__ = [
     "read_tracked_frames",
     "read_transform",
     "read_volume",
+    "to_gray",
     "to_uint8",
     "tracked_links",
     "write_image",

@@ -13,6 +13,19 @@ from DiffUSLib.io.frames import set_image_ijk_to_ras
 
 IMAGE_ENDINGS = (".png", ".nrrd", ".nii", ".nii.gz", ".mha")
 
+_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+
+def to_gray(image: np.ndarray) -> np.ndarray:
+    """(H, W) of a gray image (H, W), or of one with colors (H, W, 3 or 4) in red, green and blue."""
+    if image.ndim == 2:
+        return image
+    colors = image[..., :3]
+    if (colors == colors[..., :1]).all():
+        return colors[..., 0]
+    gray = colors @ _LUMA
+    return gray if np.issubdtype(image.dtype, np.floating) else np.rint(gray).astype(image.dtype)
+
 
 def to_uint8(image) -> np.ndarray:
     """Brightness in [0, 1] (tensor or array of floats) as rounded 8-bit values; uint8 passes unchanged.

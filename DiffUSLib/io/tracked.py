@@ -17,9 +17,9 @@ import torch
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.io.chain import compose_chain, find_chain, parse_matrix
+from DiffUSLib.io.images import to_gray
 from DiffUSLib.io.sequence_files import read_sequence_file, write_sequence_file
 
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _IMAGE_STATUS = "ImageStatus"
 
 
@@ -252,7 +252,7 @@ def _grey(pixels: np.ndarray, notes: list[str]) -> np.ndarray:
     if (colors == colors[..., :1]).all():
         return colors[..., 0]
     notes.append("Colors were turned to grey.")
-    return np.stack([np.rint(frame @ _LUMA).astype(np.uint8) for frame in colors])
+    return np.stack([to_gray(frame) for frame in colors])
 
 
 def _upright(
