@@ -14,7 +14,7 @@ from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration import search, trust
 from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
-from DiffUSLib.registration.features import crop
+from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, Objective
 from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.volume import Volume
@@ -93,7 +93,7 @@ class Progress:
     Args:
         stage: "start", "coarse", "middle", "fine" or "trust".
         iteration: within the stage.
-        score: of the best correction so far, comparable within a stage.
+        score: of the best correction so far, comparable within a stage; 0 before the first comparison.
         correction_ras: (4, 4) float64, the best so far; moves the ultrasound in RAS.
     """
 
@@ -172,10 +172,7 @@ class Alignment:
         settings, preset = self.settings, PRESETS[self.settings.preset]
         directions = free_directions(settings.degrees_of_freedom, self.slices.transducer_to_ras[0])
         maps = self._maps or acoustic_maps(self._volume)
-        anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(settings.prior_units[0]))
-        coarse = self._objective(anatomy, COARSE, _spread(self.slices, _COARSE_SLICES))
-        middle = self._objective(anatomy, MIDDLE, self.slices)
-        fine = self._objective(anatomy, FINE, self.slices)
+        coarse, middle, fine = yield from self._objectives(maps)
         count = preset.starts
         starts = search.quasi_random_starts(
             (1 + _SECOND_WIND) * count, settings.prior_units, directions, settings.seed
@@ -214,8 +211,22 @@ class Alignment:
             yield Progress("trust", index, best.posterior, correction)
         return torch.cat(scores)
 
-    def _objective(self, anatomy, scale, slices) -> Objective:
-        return Objective(anatomy, slices, scale, self._center, self.settings.prior_units, self._device)
+    def _objectives(self, maps: AcousticMaps):
+        """What to climb at the coarse, the middle and the fine scale."""
+        prior = self.settings.prior_units
+        beginning = Progress("start", 0, 0.0, torch.eye(4, dtype=torch.float64))
+        anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(prior[0]))
+        smooth, objectives = {}, []
+        for scale, slices in (
+            (COARSE, _spread(self.slices, _COARSE_SLICES)),
+            (MIDDLE, self.slices),
+            (FINE, self.slices),
+        ):
+            if scale.volume_mm not in smooth:
+                smooth[scale.volume_mm] = yield from search.told(smoothed(anatomy, scale.volume_mm), beginning)
+            objectives.append(Objective(smooth[scale.volume_mm], slices, scale, self._center, prior, self._device))
+            yield beginning
+        return objectives
 
     def _shown(self, steps):
         """Passes steps on as `Progress`, and returns what the generator returns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,16 +26,50 @@ class Anatomy:
     volume: Volume
     maps: AcousticMaps
 
-    def smoothed(self, sigma_mm: float) -> Anatomy:
-        """Low-pass filtered by a Gaussian of this standard deviation in mm."""
-        sigma = [sigma_mm / spacing for spacing in self.volume.spacing_mm[::-1]]
 
-        def smooth(voxels: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(ndimage.gaussian_filter(voxels.detach().cpu().float().numpy(), sigma, truncate=3))
+@dataclass(frozen=True)
+class SmoothAnatomy:
+    """What an `Anatomy` becomes at one scale.
 
-        names = ("impedance", "attenuation", "echogenicity")
-        maps = replace(self.maps, **{name: smooth(getattr(self.maps, name)) for name in names})
-        return Anatomy(replace(self.volume, voxels=smooth(self.volume.voxels)), maps)
+    Args:
+        maps: smoothed.
+        channels: (K, J, I, 2) smoothed intensity and the length of its gradient, in its typical length per mm.
+    """
+
+    maps: AcousticMaps
+    channels: torch.Tensor
+
+
+def smoothed(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
+    """Low-pass filters by a Gaussian of this standard deviation in mm, and leaves out voxels that tell no more.
+
+    Yields after each part of the work; returns a `SmoothAnatomy`.
+    """
+    spacing = anatomy.volume.spacing_mm[::-1]
+    sigma = [sigma_mm / size for size in spacing]
+    size = anatomy.volume.voxels.shape
+    stride = [max(1, min(int(each), count // 2)) for each, count in zip(sigma, size, strict=True)]
+    kept = tuple(slice(None, None, step) for step in stride)
+
+    def smooth(voxels: torch.Tensor) -> np.ndarray:
+        values = voxels.detach().cpu().float().numpy()
+        return np.ascontiguousarray(ndimage.gaussian_filter(values, sigma, truncate=3)[kept])
+
+    matrix = anatomy.maps.ijk_to_ras.clone()
+    matrix[:3, :3] *= torch.tensor(stride[::-1], dtype=matrix.dtype)
+    maps = {}
+    for name in ("impedance", "attenuation", "echogenicity"):
+        maps[name] = torch.from_numpy(smooth(getattr(anatomy.maps, name)))
+        yield
+    voxels = smooth(anatomy.volume.voxels)
+    yield
+    steps = [size * step for size, step in zip(spacing, stride, strict=True)]
+    gradient = np.gradient(voxels, *steps) if min(voxels.shape) > 1 else np.zeros((3, *voxels.shape), np.float32)
+    length = np.sqrt(sum(np.square(axis) for axis in gradient))
+    typical = max(float(np.sqrt(np.square(length).mean())), 1e-12)
+    channels = torch.from_numpy(np.stack([voxels, length], axis=-1) / np.float32(typical))
+    yield
+    return SmoothAnatomy(replace(anatomy.maps, ijk_to_ras=matrix, **maps), channels)
 
 
 def crop(volume: Volume, maps: AcousticMaps, points_ras_mm: torch.Tensor, margin_mm: float) -> Anatomy:
@@ -70,19 +105,14 @@ class Features:
         device: of the renderer.
     """
 
-    def __init__(self, anatomy: Anatomy, probe: Probe, samples: int, device: torch.device):
+    def __init__(self, anatomy: SmoothAnatomy, probe: Probe, samples: int, device: torch.device):
         settings = look(
             "clinical", speckle=False, near_field=False, point_spread=False, log_compression=False, samples=samples
         )
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
-        voxels = anatomy.volume.voxels.float().numpy()
-        spacing = anatomy.volume.spacing_mm[::-1]
-        gradient = np.gradient(voxels, *spacing) if min(voxels.shape) > 1 else np.zeros((3, *voxels.shape))
-        length = np.sqrt(sum(np.square(axis) for axis in gradient))
-        typical = max(float(np.sqrt(np.square(length).mean())), 1e-12)
-        channels = np.stack([voxels, length], axis=-1) / np.float32(typical)
-        self._channels = torch.from_numpy(channels.astype(np.float32)).to(device)
-        self._ras_to_grid = ras_to_grid(anatomy.volume.ijk_to_ras, voxels.shape).float().to(device)
+        self._channels = anatomy.channels.to(device)
+        matrix = ras_to_grid(anatomy.maps.ijk_to_ras, tuple(anatomy.channels.shape[:3]))
+        self._ras_to_grid = matrix.float().to(device)
         origins, directions = probe.scan_lines(dtype=torch.float32)
         self._step_mm = probe.depth_mm / samples
         depth = (torch.arange(samples) + 0.5) * self._step_mm

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from DiffUSLib.registration.correction import correction_matrix, image_scale
-from DiffUSLib.registration.features import Anatomy, Features
+from DiffUSLib.registration.features import Features, SmoothAnatomy
 from DiffUSLib.registration.observation import UltrasoundSlices, observe
 from DiffUSLib.similarity import regression
 
@@ -16,7 +16,7 @@ INDEPENDENT_SAMPLES = 60.0
 """Of one slice: what its likelihood counts for against the prior and as certainty. Speckle cells are many more, but
 what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see Testing/Simulator)."""
 
-_CHUNK_SAMPLES = 150_000
+_CHUNK_SAMPLES = 120_000
 """Computed at once: larger chunks gain little on a CPU, and a user interface waits for them."""
 
 Measure = Callable[..., torch.Tensor]
@@ -49,7 +49,7 @@ class Objective:
     """Log-posterior of corrections.
 
     Args:
-        anatomy: of the patient, not smoothed yet.
+        anatomy: of the patient, smoothed by `scale.volume_mm`.
         slices: the ultrasound, at poses that the correction starts from.
         scale: how finely to look.
         center_ras_mm: (3,) the point about which corrections turn.
@@ -62,7 +62,7 @@ class Objective:
 
     def __init__(
         self,
-        anatomy: Anatomy,
+        anatomy: SmoothAnatomy,
         slices: UltrasoundSlices,
         scale: Scale,
         center_ras_mm: torch.Tensor,
@@ -71,7 +71,7 @@ class Objective:
     ):
         observed = observe(slices, scale.lines, scale.samples, scale.image_mm)
         self._values, self._weights = observed.values.to(device), observed.weights.to(device)
-        self._features = Features(anatomy.smoothed(scale.volume_mm), observed.probe, scale.samples, device)
+        self._features = Features(anatomy, observed.probe, scale.samples, device)
         self._window = scale.window
         self._center = center_ras_mm.float().to(device)
         self._poses = slices.transducer_to_ras.float().to(device)

@@ -12,7 +12,8 @@ from DiffUSLib.registration.objective import Objective
 
 _LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18)}
 _CURVATURE_STEP_MM = 0.6  # wide enough to see the hill and not the kinks of trilinear interpolation
-_NEWTON_ITERATIONS = 5
+_CURVATURE_REACH_MM = 0.5
+_NEWTON_ITERATIONS = 10
 _NEWTON_LARGEST_MM = 1.5
 _CONVERGED_MM = 0.02
 _DISTINCT_MM = 5.0
@@ -66,18 +67,19 @@ def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> I
 
 
 def climb(objective: Objective, starts: torch.Tensor, directions: torch.Tensor, stage: str) -> Iterator[Step]:
-    """Adam from all starts at once. Yields each iteration; returns the best point of each start and its posterior."""
+    """Adam from all starts at once. Yields often; returns the best point of each start and its posterior."""
     rate, iterations = _LEARNING_MM[stage]
     project = (directions @ directions.T).to(starts)
     units = starts.clone()
     first, second = torch.zeros_like(units), torch.zeros_like(units)
     best, best_units = torch.full((len(units),), -torch.inf), units.clone()
+    best[0] = objective.posterior(units[:1])[0]  # something to show from the first step on
     for iteration in range(iterations):
-        value, gradient = objective.posterior_and_gradient(units)
+        leader = int(best.argmax())
+        step = Step(stage, iteration, float(best[leader]), best_units[leader])
+        value, gradient = yield from told(gradients(objective, units), step)
         better = value > best
         best, best_units = torch.where(better, value, best), torch.where(better[:, None], units, best_units)
-        leader = int(best.argmax())
-        yield Step(stage, iteration, float(best[leader]), best_units[leader])
         gradient = gradient @ project
         first = 0.8 * first + 0.2 * gradient
         # One scale for all six units, which compare: the path then does not depend on the axes.
@@ -99,6 +101,16 @@ def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tens
     return units[chosen]
 
 
+def gradients(objective: Objective, units: torch.Tensor) -> Iterator[None]:
+    """Log-posterior (B,) and its gradient (B, 7) at corrections (B, 7). Yields after each part of the work."""
+    parts = []
+    for part in units.split(objective.chunk):
+        parts.append(objective.posterior_and_gradient(part))
+        yield
+    values, slopes = zip(*parts, strict=True)
+    return torch.cat(values), torch.cat(slopes)
+
+
 def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tensor) -> Iterator[None]:
     """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (7,) along directions (7, F).
 
@@ -106,47 +118,47 @@ def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tenso
     """
     basis = directions.to(units)
     steps = _CURVATURE_STEP_MM * basis.T
-    values, gradients = [], []
-    for part in torch.cat([units[None], units + steps, units - steps]).split(objective.chunk):
-        value, gradient = objective.posterior_and_gradient(part)
-        values.append(value)
-        gradients.append(gradient @ basis)
-        yield
-    gradients, count = torch.cat(gradients), basis.shape[1]
-    hessian = (gradients[1 : count + 1] - gradients[count + 1 :]) / (2 * _CURVATURE_STEP_MM)
-    return torch.cat(values)[0], gradients[0], (hessian + hessian.T) / 2
+    values, slopes = yield from gradients(objective, torch.cat([units[None], units + steps, units - steps]))
+    slopes, count = slopes @ basis, basis.shape[1]
+    hessian = (slopes[1 : count + 1] - slopes[count + 1 :]) / (2 * _CURVATURE_STEP_MM)
+    return values[0], slopes[0], (hessian + hessian.T) / 2
 
 
 def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Iterator[Step]:
-    """Newton's method with bounded steps from one correction (7,). Returns the `Optimum`."""
-    units, reached = start, objective.posterior(start[None])
+    """Newton's method with bounded steps from one correction (7,). Returns the `Optimum`.
 
-    def shown(iteration):
-        """The curvature, with a step shown for each part of the work."""
-        parts = curvature(objective, units, directions)
-        while True:
-            try:
-                next(parts)
-            except StopIteration as stop:
-                return stop.value
-            yield Step("fine", iteration, float(reached.max()), units)
-
+    The curvature costs as much as a dozen steps: it is kept for as long as the steps stay near its place.
+    """
+    basis = directions.to(start)
+    units, value, place = start, objective.posterior(start[None])[0], None
     for iteration in range(_NEWTON_ITERATIONS):
-        value, gradient, hessian = yield from shown(iteration)
+        step = Step("fine", iteration, float(value), units)
+        if place is None or float((units - place).norm()) > _CURVATURE_REACH_MM:
+            value, gradient, hessian = yield from told(curvature(objective, units, directions), step)
+            place = units
         values, vectors = torch.linalg.eigh(-hessian.double())
         floor = 1e-3 * values.abs().max().clamp_min(1e-6)
         # Where the surface bends the wrong way, its bend still tells how far the gradient can be trusted.
-        step = vectors @ ((vectors.T @ gradient.double()) / values.abs().clamp_min(floor))
-        step = step * (_NEWTON_LARGEST_MM / step.norm().clamp_min(_NEWTON_LARGEST_MM))
-        if float(step.norm()) < _CONVERGED_MM:
+        move = vectors @ ((vectors.T @ gradient.double()) / values.abs().clamp_min(floor))
+        move = move * (_NEWTON_LARGEST_MM / move.norm().clamp_min(_NEWTON_LARGEST_MM))
+        if float(move.norm()) < _CONVERGED_MM:
             break
-        move = (directions @ step).to(units)
-        shares = torch.tensor([1.0, 0.5, 0.2])
-        candidates = units + shares[:, None] * move
-        tried = objective.posterior(candidates)
-        if float(tried.max()) <= float(value):
+        for share in (1.0, 0.3):
+            tried = units + share * (basis @ move.to(basis))
+            higher, slopes = yield from told(gradients(objective, tried[None]), step)
+            if float(higher) > float(value):
+                break
+        else:
             break
-        units, reached = candidates[tried.argmax()], tried
-    else:
-        value, _, hessian = yield from shown(_NEWTON_ITERATIONS)
+        units, value, gradient = tried, higher[0], slopes[0] @ basis
     return Optimum(units, float(value), hessian)
+
+
+def told(work: Iterator[None], news):
+    """Yields `news` for each part of some work; returns what the work returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            return stop.value
+        yield news

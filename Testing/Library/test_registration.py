@@ -26,7 +26,7 @@ from DiffUSLib.registration import (
     trust,
 )
 from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
-from DiffUSLib.registration.features import crop
+from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
 from DiffUSLib.registration.observation import observe
 from DiffUSLib.volume import Volume
@@ -192,7 +192,7 @@ def objective_of(scene, count=2):
     volume, maps, slices = scene
     slices = slices.subset(range(count))
     center = slices.centers_ras_mm.mean(0)
-    anatomy = crop(volume, maps, slices.centers_ras_mm, margin_mm=60)
+    anatomy, _ = finish(smoothed(crop(volume, maps, slices.centers_ras_mm, margin_mm=60), SMALL.volume_mm))
     return Objective(anatomy, slices, SMALL, center, torch.full((7,), 5.0), torch.device("cpu"))
 
 
@@ -270,7 +270,10 @@ def test_search_moves_only_what_may_move():
     objective = Quadratic()
     directions = free_directions("translation", torch.eye(4))
     starts = search.quasi_random_starts(8, torch.full((7,), 4.0), directions, seed=0)
-    (units, values), _ = finish(search.climb(objective, starts, directions, "coarse"))
+    (units, values), seen = finish(search.climb(objective, starts, directions, "coarse"))
+    iterations = seen[-1].iteration + 1
+    assert len(seen) == iterations * 8 / objective.chunk  # a user interface gets its turn after each part
+    assert all(math.isfinite(step.score) for step in seen)
     assert starts[:, 3:].abs().max() == 0 and units[:, 3:].abs().max() == 0
     optimum, _ = finish(search.polish(objective, units[values.argmax()], directions))
     # The best translation without rotation, by linear algebra (the cubic term shifts it a little).
