@@ -109,9 +109,10 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Make sure that there is a parameter node, and take the first volume if none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
         if self._parameterNode.volume is None:
-            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if volume is not None and volume.GetAttribute("DiffUS.Role") is None:
-                self._parameterNode.volume = volume
+            for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+                if volume.GetAttribute("DiffUS.Role") is None:
+                    self._parameterNode.volume = volume
+                    break
 
     def setParameterNode(self, parameterNode):
         """Connect panel and session to a parameter node; None disconnects them."""

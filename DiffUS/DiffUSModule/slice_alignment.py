@@ -3,6 +3,8 @@
 import numpy as np
 import slicer
 
+from .volume_source import ijkToRasOf
+
 MARGIN = 1.04
 """Room around the fitted fan."""
 
@@ -45,6 +47,22 @@ def fitSlice(sliceNode, extentMm):
     mmPerPixel = MARGIN * max((right - left) / width, (bottom - top) / height)
     sliceNode.SetFieldOfView(width * mmPerPixel, height * mmPerPixel, sliceNode.GetFieldOfView()[2])
     sliceNode.SetXYZOrigin(0.0, 0.0, 0.0)
+
+
+def imagePlane(volumeNode):
+    """(pose, extentMm) of a flat image wherever it stands, for alignSlice and fitSlice; its first row is at the top.
+
+    Args:
+        volumeNode: volume of one slice.
+    """
+    pose = ijkToRasOf(volumeNode)
+    columns, rows = volumeNode.GetImageData().GetDimensions()[:2]
+    width, height = np.linalg.norm(pose[:3, :2], axis=0) * (columns - 1, rows - 1)
+    pose[:3, 0] /= np.linalg.norm(pose[:3, 0])
+    pose[:3, 1] -= (pose[:3, 1] @ pose[:3, 0]) * pose[:3, 0]  # a calibration may be askew; a slice view may not
+    pose[:3, 1] /= np.linalg.norm(pose[:3, 1])
+    pose[:3, 2] = np.cross(pose[:3, 0], pose[:3, 1])
+    return pose, (0.0, width, 0.0, height)
 
 
 def poseFromSlice(sliceNode, radialShiftMm=0.0):

@@ -6,6 +6,8 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from .sweep_browser import addSweepBrowser
+
 
 class SweepRecorder:
     """Copies of images and poses, frame by frame.
@@ -47,26 +49,9 @@ class SweepRecorder:
         self.isRecording = False
         if not self._frames:
             return None
-        scene, name = slicer.mrmlScene, slicer.mrmlScene.GenerateUniqueName(f"{self._transducer.name} {_('sweep')}")
-        images = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"{name} {_('images')}")
-        transforms = scene.AddNewNodeByClass("vtkMRMLSequenceNode", f"{name} {_('poses')}")
-        for sequence in (images, transforms):
-            sequence.SetIndexName("time")
-            sequence.SetIndexUnit("s")
-        volume, transform = slicer.vtkMRMLScalarVolumeNode(), slicer.vtkMRMLLinearTransformNode()
-        volume.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(self._imageToTransducer))
-        for pixels, pose, seconds in self._frames:
-            slicer.util.updateVolumeFromArray(volume, pixels[None])
-            slicer.util.updateTransformMatrixFromArray(transform, pose)
-            images.SetDataNodeAtValue(volume, f"{seconds:.3f}")
-            transforms.SetDataNodeAtValue(transform, f"{seconds:.3f}")
-        browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", name)
-        browser.SetAndObserveMasterSequenceNodeID(images.GetID())
-        browser.AddSynchronizedSequenceNode(transforms)
-        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
-        image, pose = browser.GetProxyNode(images), browser.GetProxyNode(transforms)
-        image.SetAndObserveTransformNodeID(pose.GetID())
-        return browser
+        name = slicer.mrmlScene.GenerateUniqueName(f"{self._transducer.name} {_('sweep')}")
+        images, poses, times = zip(*self._frames, strict=True)
+        return addSweepBrowser(name, images, self._imageToTransducer, poses, times)
 
 
 def _ijkToRas(volumeNode):
