@@ -53,7 +53,11 @@ def add_parser(commands) -> None:
     parser.add_argument("--modality", default="auto", choices=MODALITIES[:-1], help="of the volume (default: auto)")
     parser.add_argument("--preset", default="quick", choices=PRESETS, help="how far to look (default: quick)")
     parser.add_argument(
-        "--dof", default="rigid", choices=degrees_of_freedom_names(), help="what may change (default: rigid)"
+        "--dof",
+        default="rigid_and_scale",
+        choices=degrees_of_freedom_names(),
+        help="what may change (default: rigid_and_scale, the scale of the images because scanners assume one speed "
+        "of sound)",
     )
     parser.add_argument("--prior-mm", type=float, metavar="MM", help="expected error of the tracking per axis")
     parser.add_argument("--prior-deg", type=float, metavar="DEG", help="expected error of the tracking per axis")
@@ -107,6 +111,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{result.verdict.upper()}: {' '.join(result.reasons)}")
     axes = ", ".join(f"{value:+.1f}" for value in result.displacement_axes_mm)
     print(f"The ultrasound moves by {result.displacement_mm:.1f} mm (lateral, depth, elevation: {axes} mm).")
+    if abs(result.image_scale - 1) > 0.005:
+        way = "faster" if result.image_scale > 1 else "slower"
+        print(f"It fits best if sound was {abs(result.image_scale - 1):.1%} {way} than the scanner assumes.")
     print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
 
 

@@ -54,7 +54,8 @@ class RegistrationSettings:
 
     Args:
         preset: "quick" (errors of tracking and patient registration) or "robust" (wide search).
-        degrees_of_freedom: "rigid", "translation", "in_plane" or "rigid_and_scale".
+        degrees_of_freedom: "rigid_and_scale", "rigid", "translation" or "in_plane". The scale is that of the images:
+            scanners assume one speed of sound, and a rigid correction alone would be off by as much as they are.
         prior_mm, prior_deg: standard deviation of the expected correction per axis; None for the preset's.
         seed: of the starts.
         device: as of the renderer.
@@ -64,7 +65,7 @@ class RegistrationSettings:
     """
 
     preset: str = "quick"
-    degrees_of_freedom: str = "rigid"
+    degrees_of_freedom: str = "rigid_and_scale"
     prior_mm: float | None = None
     prior_deg: float | None = None
     seed: int = 0
@@ -110,6 +111,7 @@ class RegistrationResult:
     Args:
         correction_ras: (4, 4) float64; moves the ultrasound in RAS: corrected TransducerToRas = correction @ tracked.
         image_scale: size of the tissue against its image, about the transducer's face; 1 unless it was free.
+            Above 1 if sound was faster than the scanner assumed.
         verdict: "accept", "check" or "reject".
         reasons: sentences.
         score_initial, score_final: similarity before and after (`DiffUSLib.similarity.regression`).
@@ -170,7 +172,10 @@ class Alignment:
         """Runs the alignment; each step takes a fraction of a second."""
         began = time.perf_counter()
         settings, preset = self.settings, PRESETS[self.settings.preset]
-        directions = free_directions(settings.degrees_of_freedom, self.slices.transducer_to_ras[0])
+        name = settings.degrees_of_freedom
+        if self.slices.size_known and name == "rigid_and_scale":
+            name = "rigid"
+        directions = free_directions(name, self.slices.transducer_to_ras[0])
         maps = self._maps or acoustic_maps(self._volume)
         coarse, middle, fine = yield from self._objectives(maps)
         count = preset.starts

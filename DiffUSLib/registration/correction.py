@@ -13,16 +13,16 @@ LEVER_MM = 40.0
 UNITS = 7
 
 _FREE = {
+    "rigid_and_scale": (1, 1, 1, 1, 1, 1, 1),
     "rigid": (1, 1, 1, 1, 1, 1, 0),
     "translation": (1, 1, 1, 0, 0, 0, 0),
     "in_plane": (1, 1, 0, 0, 0, 1, 0),
-    "rigid_and_scale": (1, 1, 1, 1, 1, 1, 1),
 }
 
 
 def degrees_of_freedom_names() -> list[str]:
-    """What may be corrected: "rigid", "translation", or "in_plane" (shift and turn within the first image's
-    plane), or "rigid_and_scale" (and the size of the images, which a wrong speed of sound changes)."""
+    """What may be corrected: "rigid_and_scale" (the scale is that of the images, which a wrong speed of sound
+    changes), "rigid", "translation", or "in_plane" (shift and turn within the first image's plane)."""
     return list(_FREE)
 
 

@@ -38,6 +38,7 @@ class UltrasoundSlices:
         image_to_transducer: (4, 4) from (column, row, 0, 1) to the Transducer frame in mm.
         transducer_to_ras: (S, 4, 4) as the tracking says, in mm.
         probe: the fan.
+        size_known: whether distances in the images are right, whatever the speed of sound was.
 
     Raises:
         DiffUSError: if shapes do not fit together, there is no slice, an image is constant, or a pose is not rigid.
@@ -48,6 +49,7 @@ class UltrasoundSlices:
     image_to_transducer: np.ndarray
     transducer_to_ras: torch.Tensor
     probe: Probe
+    size_known: bool = False
 
     def __post_init__(self):
         images = np.asarray(self.images, dtype=np.float32)

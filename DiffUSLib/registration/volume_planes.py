@@ -75,6 +75,7 @@ def slices_from_volume(
         to_transducer,
         torch.from_numpy(poses[used]),
         probe,
+        size_known=True,  # planes that cross must go on crossing in the same place
     )
 
 
