@@ -14,6 +14,7 @@ _HOMES = {
         "acoustic_maps",
         "calibration_names",
         "detect_modality",
+        "impedance_from_hu",
         "label_set_names",
         "maps_from_ct",
         "maps_from_labels",
@@ -24,7 +25,7 @@ _HOMES = {
         "train_network",
     ),
     "animation": ("write_animation",),
-    "device": ("choose_device", "one_core_left_free"),
+    "device": ("choose_device", "one_core_left_free", "release_memory"),
     "errors": ("DiffUSError", "DiffUSWarning"),
     "fan_detection": ("FanGeometry", "detect_fan"),
     "io": (

@@ -53,3 +53,12 @@ def one_core_left_free() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(kept)
+
+
+def release_memory() -> None:
+    """Let go of what is kept between images, and give cached GPU memory back to other programs."""
+    from DiffUSLib.image_formation.scatterers import release_scatterers
+
+    release_scatterers()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

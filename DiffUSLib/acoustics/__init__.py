@@ -1,7 +1,7 @@
 """From volumes to acoustic properties: impedance, attenuation and echogenicity."""
 
 from DiffUSLib.acoustics.anchors import MRI_MODALITIES, Anchor, measure_anchors
-from DiffUSLib.acoustics.ct import calibration_names, maps_from_ct
+from DiffUSLib.acoustics.ct import calibration_names, impedance_from_hu, maps_from_ct
 from DiffUSLib.acoustics.labels import label_set_names, maps_from_labels, read_label_mapping
 from DiffUSLib.acoustics.maps import AcousticMaps, acoustic_maps
 from DiffUSLib.acoustics.modality import MODALITIES, ModalityGuess, detect_modality
@@ -20,6 +20,7 @@ __all__ = [
     "acoustic_maps",
     "calibration_names",
     "detect_modality",
+    "impedance_from_hu",
     "label_set_names",
     "maps_from_ct",
     "maps_from_labels",

@@ -36,16 +36,25 @@ class Anchor:
         tissue: a name in the tissue table.
         intensity: in the units of the volume.
         spread: standard deviation of the intensity in this tissue, above zero.
+        impedance_mrayl: acoustic impedance in MRayl, above zero, in the place of the one in the tissue table.
     """
 
     tissue: str
     intensity: float
     spread: float
+    impedance_mrayl: float | None = None
 
     def __post_init__(self):
         tissue(self.tissue)
         if not (np.isfinite(self.intensity) and np.isfinite(self.spread) and self.spread > 0):
             raise DiffUSError(f"the anchor of {self.tissue} needs a finite intensity and a spread above zero.")
+        if self.impedance_mrayl is not None and not 0 < self.impedance_mrayl < float("inf"):
+            raise DiffUSError(f"the anchor of {self.tissue} needs a finite impedance above zero.")
+
+    @property
+    def impedance(self) -> float:
+        """The acoustic impedance that it stands for, in MRayl."""
+        return tissue(self.tissue).impedance_mrayl if self.impedance_mrayl is None else self.impedance_mrayl
 
 
 def check_modality(modality: str) -> None:

@@ -16,6 +16,7 @@ from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.volume import Volume
 
+DEFAULT_CALIBRATION = "siemens_120kvp_standard"
 LOWEST_HU, HIGHEST_HU = -1024.0, 3071.0
 AIR_HU = -900.0
 # Density in kg/m3 over H = HU + 1000 (Schneider 1996, piecewise fit as published with k-Wave): upper H, slope, offset.
@@ -51,9 +52,7 @@ def calibration_names() -> tuple[str, ...]:
     return tuple(_shipped_calibrations())
 
 
-def maps_from_ct(
-    volume: Volume, calibration: str | Path = "siemens_120kvp_standard", coupled: bool = True
-) -> AcousticMaps:
+def maps_from_ct(volume: Volume, calibration: str | Path = DEFAULT_CALIBRATION, coupled: bool = True) -> AcousticMaps:
     """Acoustic maps of a CT volume.
 
     Density: Schneider 1996. Speed of sound: Mast 2000 in soft tissue, Webb 2018 in bone (for the scanner of the
@@ -78,19 +77,15 @@ def maps_from_ct(
     knots = [knot for knot, _ in _TISSUE_KNOTS]
     rows = [tissue(name) for _, name in _TISSUE_KNOTS]
     attenuation = interpolate(hu, knots, [row.attenuation_db_cm_mhz for row in rows])
+    impedance = impedance_from_hu(hu, calibration)
     if calibration in _shipped_calibrations():
-        entry = _shipped_calibrations()[calibration]
-        density = density_from_hu(hu)
-        sound_speed = sound_speed_from_hu(hu, entry["bone_slope_m_s_per_hu"], entry["bone_intercept_m_s"])
-        notes.append(f"CT calibration: {entry['source']}; Schneider density, Mast speed of sound in soft tissue.")
+        source = _shipped_calibrations()[calibration]["source"]
+        notes.append(f"CT calibration: {source}; Schneider density, Mast speed of sound in soft tissue.")
     else:
         table = read_calibration(calibration)
-        density = interpolate(hu, table["hu"], table["density_kg_m3"])
-        sound_speed = interpolate(hu, table["hu"], table["sound_speed_m_s"])
         if "attenuation_db_cm_mhz" in table:
             attenuation = interpolate(hu, table["hu"], table["attenuation_db_cm_mhz"])
         notes.append(f"CT calibration: {Path(calibration).name}.")
-    impedance = (density * sound_speed * 1e-6).clamp_min(_LEAST_MRAYL)
     echogenicity = interpolate(hu, knots, [row.echogenicity for row in rows])
     notes.append("Attenuation and echogenicity follow the HU; contrast-filled vessels are taken for bone.")
     outside = tissue("water")
@@ -102,6 +97,28 @@ def maps_from_ct(
             echogenicity = torch.where(exterior, outside.echogenicity, echogenicity)
             notes.append(f"The air around the body was replaced by the coupling medium ({outside.name}).")
     return AcousticMaps(impedance, attenuation, echogenicity, volume.ijk_to_ras, outside, "ct", tuple(notes))
+
+
+def impedance_from_hu(hu: torch.Tensor, calibration: str | Path = DEFAULT_CALIBRATION) -> torch.Tensor:
+    """Acoustic impedance in MRayl over HU; same shape as given, differentiable.
+
+    Args:
+        hu: Hounsfield units; values outside -1024 to 3071 HU count as these.
+        calibration: as in `maps_from_ct`.
+
+    Raises:
+        DiffUSError: if the calibration is unknown or cannot be read.
+    """
+    hu = hu.clamp(LOWEST_HU, HIGHEST_HU)
+    if calibration in _shipped_calibrations():
+        entry = _shipped_calibrations()[calibration]
+        density = density_from_hu(hu)
+        sound_speed = sound_speed_from_hu(hu, entry["bone_slope_m_s_per_hu"], entry["bone_intercept_m_s"])
+    else:
+        table = read_calibration(calibration)
+        density = interpolate(hu, table["hu"], table["density_kg_m3"])
+        sound_speed = interpolate(hu, table["hu"], table["sound_speed_m_s"])
+    return (density * sound_speed * 1e-6).clamp_min(_LEAST_MRAYL)
 
 
 def density_from_hu(hu: torch.Tensor) -> torch.Tensor:

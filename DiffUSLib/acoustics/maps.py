@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from DiffUSLib.acoustics.tissue import Tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.volume import Volume
+
+if TYPE_CHECKING:
+    from DiffUSLib.acoustics.network import ImpedanceNetwork
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class AcousticMaps:
         outside: the medium outside the grid (the coupling medium).
         modality: "ct", "t1", "t1c", "t2" or "labels".
         notes: what was decided, clamped or assumed, in sentences.
+        network: of an MRI, what its intensities went through.
     """
 
     impedance: torch.Tensor
@@ -32,6 +38,7 @@ class AcousticMaps:
     outside: Tissue
     modality: str
     notes: tuple[str, ...] = ()
+    network: ImpedanceNetwork | None = None
 
     def __post_init__(self):
         shapes = {tuple(t.shape) for t in (self.impedance, self.attenuation, self.echogenicity)}
@@ -46,6 +53,17 @@ class AcousticMaps:
         """The same maps moved by `torch.Tensor.to`; the matrix stays float64 on the CPU."""
         names = ("impedance", "attenuation", "echogenicity")
         return replace(self, **{name: getattr(self, name).to(*args, **kwargs) for name in names})
+
+    def at(self, ijk_to_ras: torch.Tensor) -> AcousticMaps:
+        """The same voxels, shared, at another place; (4, 4) float64."""
+        moved = copy.copy(self)  # the values need no second check
+        object.__setattr__(moved, "ijk_to_ras", ijk_to_ras)
+        return moved
+
+    def has_voxels_of(self, other: AcousticMaps) -> bool:
+        """Whether both hold the very same tensors in the same surroundings, be it at another place."""
+        names = ("impedance", "attenuation", "echogenicity", "outside")
+        return all(getattr(self, name) is getattr(other, name) for name in names)
 
 
 def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> AcousticMaps:

@@ -75,7 +75,7 @@ def maps_from_mri(
     around = _around(voxels.detach(), volume, head, anchors)
     channels = [torch.where(around, value, channel) for channel, value in zip(channels, _values(outside), strict=True)]
     notes.append(f"The background is the coupling medium ({outside.name}).")
-    return AcousticMaps(*channels, volume.ijk_to_ras, outside, modality, tuple(notes))
+    return AcousticMaps(*channels, volume.ijk_to_ras, outside, modality, tuple(notes), network)
 
 
 def _look_up(network: ImpedanceNetwork, voxels: torch.Tensor) -> list[torch.Tensor]:

@@ -32,7 +32,7 @@ def _properties(anchors: tuple[Anchor, ...]) -> torch.Tensor:
     rows = [tissue(anchor.tissue) for anchor in anchors]
     brain = tissue("brain").attenuation_db_cm_mhz
     pooled = [brain if r.name in ("gray matter", "white matter") else r.attenuation_db_cm_mhz for r in rows]
-    values = [(r.impedance_mrayl, loss, r.echogenicity) for r, loss in zip(rows, pooled, strict=True)]
+    values = [(a.impedance, loss, r.echogenicity) for a, r, loss in zip(anchors, rows, pooled, strict=True)]
     return torch.tensor(values)
 
 

@@ -30,6 +30,11 @@ def _field(seed: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
         return sites.to(device=device, dtype=dtype)
 
 
+def release_scatterers() -> None:
+    """Forget the kept scatterers, 7 MB for each seed, device and precision; the same are made again when needed."""
+    _field.cache_clear()
+
+
 def ras_to_sites(wavelength_mm: float, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """(1, 4, 4) matrix from RAS in mm to scatterer sites along the axes of the lattice.
 

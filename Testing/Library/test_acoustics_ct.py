@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import strategies
 
-from DiffUSLib.acoustics import calibration_names, maps_from_ct
+from DiffUSLib.acoustics import calibration_names, impedance_from_hu, maps_from_ct
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.volume import Volume
 
@@ -34,6 +34,9 @@ def impedances(hu, calibration="siemens_120kvp_standard", **options):
 def test_published_points(calibration, hu, density, speed):
     z = impedances([hu], calibration).impedance[0, 0, 1]
     assert float(z) == pytest.approx(density * speed * 1e-6, rel=1e-5)
+    curve = impedance_from_hu(torch.tensor([hu, 9e9], dtype=torch.float64), calibration)
+    assert float(curve[0]) == pytest.approx(density * speed * 1e-6, rel=1e-5)
+    assert float(curve[1]) == float(impedances([3071.0], calibration).impedance[0, 0, 1])
 
 
 def test_water_and_soft_tissue_lie_near_the_tissue_table():

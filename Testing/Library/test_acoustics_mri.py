@@ -167,6 +167,24 @@ def test_anchors_at_one_intensity():
         train_network((Anchor("csf", 5.0, 1.0), Anchor("white matter", 5.0, 1.0)))
 
 
+def test_impedance_of_an_anchor_may_be_given_by_hand():
+    network = train_network((*ANCHORS[:2], Anchor("white matter", 100.0, 5.0, impedance_mrayl=1.9)))
+    assert float(network.curve(torch.tensor(100.0))) == pytest.approx(1.9, abs=0.005)
+    assert float(network.curve(torch.tensor(70.0))) == pytest.approx(tissue("gray matter").impedance_mrayl, abs=0.005)
+    with pytest.raises(DiffUSError, match="impedance above zero"):
+        Anchor("white matter", 100.0, 5.0, impedance_mrayl=-1.0)
+
+
+def test_maps_hold_the_curve_that_they_came_from(phantom):
+    """Where the phantom is white matter, the map has the curve's value at white matter's intensity."""
+    maps = maps_from_mri(phantom.t1, "t1", anchors=ANCHORS)
+    assert maps.network.anchors == ANCHORS
+    white = ANCHORS[-1]
+    at_white = (phantom.t1.voxels - white.intensity).abs() < 1
+    expected = float(maps.network.curve(torch.tensor(white.intensity)))
+    assert float(maps.impedance[at_white].median()) == pytest.approx(expected, abs=0.01)
+
+
 def test_edited_anchor_changes_the_map(phantom):
     edited = (*ANCHORS[:2], Anchor("white matter", 150.0, 5.0))
     first = maps_from_mri(phantom.t1, "t1", anchors=ANCHORS).impedance

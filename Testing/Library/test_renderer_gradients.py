@@ -222,3 +222,16 @@ def test_unknown_looks_settings_and_models_are_refused_with_the_choices():
         look("clinical", loudness=3)
     with pytest.raises(DiffUSError, match="reverberation"):
         look("clinical", propagation="magic")
+
+
+def test_released_memory_comes_back_the_same():
+    """What is kept between images is gone after release, and made again as it was."""
+    from DiffUSLib import release_memory
+    from DiffUSLib.image_formation.scatterers import _field
+
+    renderer = Renderer(uneven_maps(), TINY, tiny_settings("clinical"))
+    before = renderer(POSE).image
+    assert _field.cache_info().currsize > 0
+    release_memory()
+    assert _field.cache_info().currsize == 0
+    assert torch.equal(renderer(POSE).image, before)
