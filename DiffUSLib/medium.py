@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,16 +20,6 @@ BONE_MRAYL = 2.2
 """Impedance above that of all soft tissue."""
 
 
-def soft_tissue_attenuation_db_cm_mhz(maps: AcousticMaps) -> float:
-    """Median attenuation of what scatters and is no bone, for which a sonographer sets the gain; 0 without any."""
-    step = max(1, round((maps.attenuation.numel() / 1e6) ** (1 / 3)))  # a million voxels are enough
-    attenuation, impedance, echogenicity = (
-        values.detach()[::step, ::step, ::step] for values in (maps.attenuation, maps.impedance, maps.echogenicity)
-    )
-    soft = attenuation[(echogenicity > TISSUE_ECHOGENICITY) & (impedance < BONE_MRAYL)]
-    return float(soft.median()) if soft.numel() else 0.0
-
-
 class Medium:
     """Samples impedance, attenuation and echogenicity, in this order, at any point.
 
@@ -37,6 +29,7 @@ class Medium:
     """
 
     def __init__(self, maps: AcousticMaps, device: torch.device, dtype: torch.dtype):
+        self._maps = maps
         impedance = maps.impedance.to(device=device, dtype=dtype)
         outside = maps.outside
         self._channels = torch.stack(
@@ -58,3 +51,21 @@ class Medium:
         """The first channels at points (..., 3), mapped by `ras_to_grid`: (channels, ...)."""
         values = sample_trilinear(self._channels[..., :channels], grid)
         return values + self._outside[:channels].reshape(-1, *[1] * (grid.ndim - 1))
+
+    def at(self, ijk_to_ras: torch.Tensor) -> Medium:
+        """The same medium elsewhere: it shares the channels. `ijk_to_ras` as in the maps."""
+        moved = copy.copy(self)
+        shape = tuple(self._maps.impedance.shape)
+        moved.ras_to_grid = ras_to_grid(ijk_to_ras, shape).to(self.ras_to_grid)
+        return moved
+
+    @functools.cached_property
+    def soft_tissue_attenuation_db_cm_mhz(self) -> float:
+        """Median attenuation of what scatters and is no bone, for which a sonographer sets the gain; 0 without any."""
+        maps = self._maps
+        step = max(1, round((maps.attenuation.numel() / 1e6) ** (1 / 3)))  # a million voxels are enough
+        attenuation, impedance, echogenicity = (
+            values.detach()[::step, ::step, ::step] for values in (maps.attenuation, maps.impedance, maps.echogenicity)
+        )
+        soft = attenuation[(echogenicity > TISSUE_ECHOGENICITY) & (impedance < BONE_MRAYL)]
+        return float(soft.median()) if soft.numel() else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 import warnings
@@ -14,7 +15,7 @@ from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.image_formation import artifacts, display, point_spread
 from DiffUSLib.image_formation.scatterers import ras_to_sites, scatterers
-from DiffUSLib.medium import Medium, soft_tissue_attenuation_db_cm_mhz
+from DiffUSLib.medium import Medium
 from DiffUSLib.probe import Probe
 from DiffUSLib.propagation import log_two_way_transmission, propagate
 from DiffUSLib.sampling import transform_points, transform_vectors
@@ -95,6 +96,9 @@ class Renderer:
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
         dtype: torch.float32 or torch.float64.
 
+    Attributes:
+        fallback: why it does not compute on the device asked for, as a sentence; else "".
+
     Raises:
         DiffUSError: if the device does not exist or the dtype is another.
     """
@@ -111,7 +115,7 @@ class Renderer:
         self.probe = probe
         self.settings = settings or look("clinical")
         self.dtype = dtype
-        self.grid = ImageGrid.around(probe, self.settings.width_px, self.settings.height_px)
+        self.fallback = ""
         if dtype not in (torch.float32, torch.float64):
             raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
         try:
@@ -121,14 +125,34 @@ class Renderer:
                 raise
             self._move_to_cpu()
 
+    def changed_to(
+        self,
+        maps: AcousticMaps | None = None,
+        probe: Probe | None = None,
+        settings: RenderSettings | None = None,
+    ) -> Renderer:
+        """This renderer with other maps, probe or settings (None: the same). Takes milliseconds if the maps hold the
+        same voxels, be it at another place: these are shared.
+        """
+        changed = copy.copy(self)
+        changed.maps, changed.probe = maps or self.maps, probe or self.probe
+        changed.settings = settings or self.settings
+        shared = self._fixed_medium
+        if shared is not None and changed.maps is not self.maps:
+            shared = shared.at(changed.maps.ijk_to_ras) if changed.maps.has_voxels_of(self.maps) else None
+        changed._prepare(self.device, shared)
+        return changed
+
     def _move_to_cpu(self) -> None:
         """Go on after the GPU ran out of memory, which is told."""
-        warnings.warn(f"{self.device} ran out of memory; rendering goes on, slower, on the CPU.", DiffUSWarning, 4)
+        self.fallback = f"{self.device} ran out of memory; rendering goes on, slower, on the CPU."
+        warnings.warn(self.fallback, DiffUSWarning, 4)
         self._prepare(torch.device("cpu"))
 
-    def _prepare(self, device: torch.device) -> None:
-        """Everything that does not depend on the pose."""
+    def _prepare(self, device: torch.device, medium: Medium | None = None) -> None:
+        """Everything that does not depend on the pose; the medium is made of the maps if none is given."""
         self.device = device
+        self.grid = ImageGrid.around(self.probe, self.settings.width_px, self.settings.height_px)
         options = {"dtype": self.dtype, "device": device}
         probe, settings = self.probe, self.settings
         self._origins, self._directions = probe.scan_lines(**options)
@@ -139,10 +163,11 @@ class Renderer:
         self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
         self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
         self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
+        medium = medium or Medium(self.maps, device, self.dtype)
         self._tgc_db_cm_mhz = settings.tgc_db_cm_mhz
         if self._tgc_db_cm_mhz is None:
-            self._tgc_db_cm_mhz = soft_tissue_attenuation_db_cm_mhz(self.maps) if settings.attenuation else 0.0
-        self._fixed_medium = None if self._maps_take_gradients() else Medium(self.maps, device, self.dtype)
+            self._tgc_db_cm_mhz = medium.soft_tissue_attenuation_db_cm_mhz if settings.attenuation else 0.0
+        self._fixed_medium = None if self._maps_take_gradients() else medium
 
     def _maps_take_gradients(self) -> bool:
         return any(m.requires_grad for m in (self.maps.impedance, self.maps.attenuation, self.maps.echogenicity))

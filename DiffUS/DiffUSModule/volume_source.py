@@ -171,8 +171,6 @@ def _tissuesOf(labels):
 
 def movedMaps(maps, ijkToRas):
     """The same maps at another place."""
-    from dataclasses import replace
-
     import torch
 
-    return replace(maps, ijk_to_ras=torch.from_numpy(np.ascontiguousarray(ijkToRas)))
+    return maps.at(torch.from_numpy(np.ascontiguousarray(ijkToRas)))

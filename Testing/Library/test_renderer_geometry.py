@@ -138,3 +138,35 @@ def test_images_too_small_and_poses_of_another_shape_are_refused():
         ImageGrid.around(PROBES["linear"], 3, 200)
     with pytest.raises(DiffUSError, match="4 x 4"):
         Renderer(uniform_maps(), PROBES["linear"], device="cpu")(torch.eye(3))
+
+
+def test_a_changed_renderer_renders_as_a_new_one():
+    """Another place, voxels, probe or look: whatever is shared, the image is that of a renderer made for it."""
+    affine = oblique_affine(center_ras=CENTER)
+    pose = look_at(CENTER + np.array([3.0, 0, 36]), CENTER)
+    maps = sphere_maps(CENTER, 9.0, affine, (81, 81, 81), 3.0)
+    other = sphere_maps(CENTER, 5.0, affine, (81, 81, 81), 0.1, sphere_values=(1.5, 0.3))
+    moved = affine.clone()
+    moved[:3, 3] += torch.tensor([4.0, -6.0, 3.0])
+    before = Renderer(maps, PROBES["sector"], look("clinical", samples=64), "cpu")
+    shown = before(pose).image
+    changes = (
+        {"maps": maps.at(moved)},
+        {"maps": other},
+        {"maps": other.at(moved), "probe": PROBES["linear"]},
+        {"settings": look("clinical", samples=96, gain_db=6.0, width_px=300)},
+    )
+    for change in changes:
+        wanted = {"maps": before.maps, "probe": before.probe, "settings": before.settings} | change
+        changed, new = before.changed_to(**change), Renderer(**wanted, device="cpu")
+        torch.testing.assert_close(changed(pose).image, new(pose).image, rtol=0, atol=0)
+        torch.testing.assert_close(changed.grid.image_to_transducer(), new.grid.image_to_transducer())
+    torch.testing.assert_close(before(pose).image, shown, rtol=0, atol=0)
+
+
+def test_maps_at_another_place_share_their_voxels():
+    maps = uniform_maps()
+    moved = maps.at(oblique_affine(center_ras=CENTER))
+    assert moved.has_voxels_of(maps) and moved.impedance is maps.impedance
+    assert not torch.equal(moved.ijk_to_ras, maps.ijk_to_ras)
+    assert not uniform_maps().has_voxels_of(maps)
