@@ -181,13 +181,13 @@ def test_lack_of_gpu_memory_is_a_message_and_the_image_goes_on(host, placed, mon
 
     from DiffUSLib import Renderer
 
-    class FullMedium:
-        def __getattr__(self, name):
+    def checked(renderer, pose, check=Renderer._checked):
+        if renderer.device.type != "cpu":
             raise torch.OutOfMemoryError("CUDA out of memory.")
+        return check(renderer, pose)
 
-    renderer = placed.session.live._renderer
-    assert isinstance(renderer, Renderer)
-    renderer.device, renderer._fixed_medium = torch.device("meta"), FullMedium()  # any device but the CPU
+    monkeypatch.setattr(Renderer, "_checked", checked)
+    placed.session.live._renderer.device = torch.device("cuda")
     wait_for_image(host, placed, lambda: placed.session.live.request())
     assert "ran out of memory" in message(placed)
     assert image_of(placed).max() > 100
