@@ -167,16 +167,19 @@ def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: Reg
     middle = len(slices.images) // 2
     comparison = SliceComparison(slices, maps, middle, device="cpu")
     ultrasound, mask = comparison.ultrasound, comparison.mask
-    panels = {"ultrasound": ultrasound}
-    rendered = comparison.rendered(torch.stack([torch.eye(4, dtype=torch.float64), result.correction_ras]))
-    for name, image in zip(("before", "after"), rendered, strict=True):
-        panels[f"rendered, {name}"] = image
-    for name, image in zip(("before", "after"), rendered, strict=True):
-        panels[f"checkerboard, {name}"] = overlay(ultrasound, image, mask, "checkerboard")
-    figure = Figure(figsize=(15, 3.3), facecolor="black", layout="constrained")
-    for axis, (title, image) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
-        axis.imshow(image, cmap="gray", vmin=0, vmax=1)
-        axis.set_title(title, color="white")
-        axis.axis("off")
+    poses = torch.stack([torch.eye(4, dtype=torch.float64), result.correction_ras])
+    figure = Figure(figsize=(10, 6.4), facecolor="black", layout="constrained")
+    for row, name, rendered in zip(
+        figure.subplots(2, 3), ("before", "after"), comparison.rendered(poses), strict=True
+    ):
+        panels = {
+            "ultrasound": ultrasound,
+            f"rendered, {name}": rendered,
+            f"checkerboard, {name}": overlay(ultrasound, rendered, mask, "checkerboard"),
+        }
+        for axis, (title, image) in zip(row, panels.items(), strict=True):
+            axis.imshow(image, cmap="gray", vmin=0, vmax=1)
+            axis.set_title(title, color="white")
+            axis.axis("off")
     figure.suptitle(f"{result.verdict}: moved by {result.displacement_mm:.1f} mm", color="white")
     figure.savefig(path, format="png", dpi=110)
