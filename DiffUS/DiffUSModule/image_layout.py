@@ -2,6 +2,7 @@
 
 import slicer
 
+from .layout_switch import LayoutSwitch
 from .slice_alignment import alignSlice, fitSlice
 
 LAYOUT_ID = 7294
@@ -28,28 +29,17 @@ class ImageLayout:
     """
 
     def __init__(self):
-        self._previous = None
-        self._usersLayout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        self._switch = LayoutSwitch(LAYOUT_ID, DESCRIPTION)
 
     @property
     def isShown(self):
-        return self._previous is not None
-
-    def _manager(self):
-        return slicer.app.layoutManager()
+        return self._switch.isShown
 
     def show(self):
         """Switch to the layout; the one before is remembered."""
-        manager = self._manager()
-        if manager is None or self.isShown:
+        if self.isShown or slicer.app.layoutManager() is None:
             return
-        node = manager.layoutLogic().GetLayoutNode()
-        if not node.IsLayoutDescription(LAYOUT_ID):
-            node.AddLayoutDescription(LAYOUT_ID, DESCRIPTION)
-        if node.GetViewArrangement() != LAYOUT_ID:  # it is, where a scene was saved with it
-            self._usersLayout = node.GetViewArrangement()
-        self._previous = self._usersLayout
-        node.SetViewArrangement(LAYOUT_ID)
+        self._switch.show()
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         self._previousCrosshair = crosshair.GetCrosshairMode()
         crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.ShowSmallBasic)
@@ -58,19 +48,14 @@ class ImageLayout:
         """Back to the user's layout, unless the user has chosen another one meanwhile."""
         if not self.isShown:
             return
-        node = self._manager().layoutLogic().GetLayoutNode()
-        if node.GetViewArrangement() == LAYOUT_ID:
-            node.SetViewArrangement(self._previous)
-        self._previous = None
+        self._switch.hide()
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if crosshair is not None:
             crosshair.SetCrosshairMode(self._previousCrosshair)
         self._setVisibleIn3D(False)
 
     def _widgets(self):
-        manager = self._manager()
-        widgets = [manager.sliceWidget(name) for name in (IMAGE_VIEW, RESLICE_VIEW)] if manager else []
-        return [widget for widget in widgets if widget is not None]
+        return self._switch.sliceWidgets((IMAGE_VIEW, RESLICE_VIEW))
 
     def _setVisibleIn3D(self, isVisible):
         for widget in self._widgets()[:1]:

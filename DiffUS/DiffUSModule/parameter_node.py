@@ -10,6 +10,7 @@ from slicer import (
     vtkMRMLScalarVolumeNode,
     vtkMRMLScriptedModuleNode,
     vtkMRMLSegmentationNode,
+    vtkMRMLSequenceBrowserNode,
 )
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange
@@ -82,6 +83,66 @@ class Detail(Enum):
         return {200: _("Standard"), 400: _("Fine (slower)")}[self.value]
 
 
+class AlignPreset(Enum):
+    """How far an alignment looks; values are DiffUSLib's names."""
+
+    QUICK = "quick"
+    ROBUST = "robust"
+
+    def label(self):
+        return {"quick": _("Quick (a few mm off)"), "robust": _("Robust (centimeters off, slower)")}[self.value]
+
+
+class Freedom(Enum):
+    """What an alignment may change; values are DiffUSLib's names."""
+
+    RIGID = "rigid"
+    TRANSLATION = "translation"
+    IN_PLANE = "in_plane"
+    RIGID_AND_SCALE = "rigid_and_scale"
+
+    def label(self):
+        return {
+            "rigid": _("Shift and turn"),
+            "translation": _("Shift only"),
+            "in_plane": _("Within the image plane"),
+            "rigid_and_scale": _("Shift, turn and image size"),
+        }[self.value]
+
+
+class OverlayStyle(Enum):
+    """How ultrasound and rendered image are shown in one; values are DiffUSLib's names."""
+
+    CHECKERBOARD = "checkerboard"
+    BLEND = "blend"
+    SIDE_BY_SIDE = "side_by_side"
+
+    def label(self):
+        return {
+            "checkerboard": _("Checkerboard"),
+            "blend": _("Blend"),
+            "side_by_side": _("Side by side"),
+        }[self.value]
+
+
+@wrapper.parameterPack
+class FanShape:
+    """The fan in an ultrasound image: lengths in mm from the image's upper left pixel, angles in degrees.
+
+    across, down - where the scan lines meet; for a linear fan the middle of its face.
+    direction - where the transducer looks: 90 is down, 0 is right.
+    """
+
+    kind: ProbeKind = ProbeKind.CURVILINEAR
+    across: Annotated[float, WithinRange(-500.0, 500.0), Decimals(1), SingleStep(0.5)] = 0.0
+    down: Annotated[float, WithinRange(-500.0, 500.0), Decimals(1), SingleStep(0.5)] = 0.0
+    direction: Annotated[float, WithinRange(-180.0, 180.0), Decimals(1), SingleStep(0.5)] = 90.0
+    opening: Annotated[float, WithinRange(5.0, 170.0), Decimals(1), SingleStep(0.5)] = 70.0
+    radius: Annotated[float, WithinRange(0.1, 300.0), Decimals(1), SingleStep(0.5)] = 20.0
+    depth: Annotated[float, WithinRange(5.0, 500.0), Decimals(1), SingleStep(0.5)] = 80.0
+    width: Annotated[float, WithinRange(2.0, 500.0), Decimals(1), SingleStep(0.5)] = 40.0
+
+
 @wrapper.parameterPack
 class ProbeGeometry:
     """The fan: lengths in mm, angle in degrees, frequency in MHz."""
@@ -100,6 +161,7 @@ class DiffUSParameterNode:
     """
     volume - the patient: MRI, CT, label map or segmentation.
     modality - what its intensities mean.
+    anchors, anchorsVolume - anchors of the impedance curve as edited (see anchors.py), and the volume that they are of.
     transducer - the transform TransducerToRas of the active transducer.
     preset - name of the probe preset that the geometry came from.
     probe - the fan of the active transducer.
@@ -111,10 +173,16 @@ class DiffUSParameterNode:
     look, gain (dB), dynamicRange (dB), timeGain (dB/cm/MHz), speckle, propagation, beamPlanes, detail - the image.
     overlay - opacity of the image over the volume, 0 to 1.
     imageLayout - the layout with live image, reslice and 3D view is shown while the module is open.
+    ultrasound - what is aligned: a sequence browser, an image or a 3D ultrasound volume.
+    alignPreset, freedom, alignFrames - how it is aligned.
+    fan, fanByHand - the fan of its images, and whether the user sets it instead of what is found.
+    overlayStyle, overlayShare - how ultrasound and rendered image are shown in one; share of the rendered one.
     """
 
     volume: Union[vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, None]  # noqa: UP007 - as documented for selectors
     modality: Modality = Modality.AUTO
+    anchors: str = ""
+    anchorsVolume: vtkMRMLScalarVolumeNode
     transducer: vtkMRMLLinearTransformNode
     preset: str = "craniotomy_curvilinear"
     probe: ProbeGeometry
@@ -133,6 +201,14 @@ class DiffUSParameterNode:
     detail: Detail = Detail.STANDARD
     overlay: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.6
     imageLayout: bool = False
+    ultrasound: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceBrowserNode, None]  # noqa: UP007
+    alignPreset: AlignPreset = AlignPreset.QUICK
+    freedom: Freedom = Freedom.RIGID
+    alignFrames: Annotated[int, WithinRange(1, 30)] = 7
+    fan: FanShape
+    fanByHand: bool = False
+    overlayStyle: OverlayStyle = OverlayStyle.CHECKERBOARD
+    overlayShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.5
 
 
 def parameterNodeOf(node: vtkMRMLScriptedModuleNode) -> DiffUSParameterNode:

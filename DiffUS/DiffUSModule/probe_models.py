@@ -13,10 +13,14 @@ MARK_MM = 4.0
 
 def outlinePolyData(probe):
     """The closed outline of the fan as one line."""
-    outline = probe.outline_mm().numpy()
+    return linePolyData(probe.outline_mm().numpy())
+
+
+def linePolyData(positions):
+    """(N, 3) positions as one line."""
     points, line = vtk.vtkPoints(), vtk.vtkCellArray()
-    line.InsertNextCell(len(outline))
-    for point in outline:
+    line.InsertNextCell(len(positions))
+    for point in positions:
         line.InsertCellPoint(points.InsertNextPoint(*point))
     polyData = vtk.vtkPolyData()
     polyData.SetPoints(points)

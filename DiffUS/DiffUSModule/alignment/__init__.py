@@ -1,0 +1,1 @@
+"""Alignment of tracked ultrasound in the scene to the patient's volume."""

@@ -1,0 +1,112 @@
+"""What a person watches: both images in one, the same plane of the patient, 3D, and the score."""
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ..layout_switch import LayoutSwitch
+from ..slice_alignment import alignSlice, fitSlice, imagePlane
+from ..transducer import showAsUltrasound
+
+LAYOUT_ID = 7295
+OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW = "DiffUSOverlay", "DiffUSPatient", "DiffUSScore"
+OVERLAY_ROLE = "DiffUS.Overlay"
+_SLICE = (
+    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
+    '</property><property name="viewlabel" action="default">{label}</property>'
+    '<property name="viewcolor" action="default">{color}</property></view></item>'
+)
+DESCRIPTION = (
+    '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
+    + _SLICE.format(tag=OVERLAY_VIEW, label="US", color="#E6B422")
+    + _SLICE.format(tag=PATIENT_VIEW, label="MR", color="#4A90D9")
+    + '</layout></item><item><layout type="horizontal" split="true">'
+    '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
+    f'</view></item><item><view class="vtkMRMLPlotViewNode" singletontag="{SCORE_VIEW}">'
+    '<property name="viewlabel" action="default">P</property></view></item></layout></item></layout>'
+)
+
+
+class AlignmentView:
+    """The layout of an alignment. Without views only the overlay's node is there.
+
+    The overlay view shows the ultrasound, or both images in one; the patient view the same plane of the volume with
+    the ultrasound over it.
+    """
+
+    def __init__(self):
+        self._switch = LayoutSwitch(LAYOUT_ID, DESCRIPTION)
+
+    @property
+    def isShown(self):
+        return self._switch.isShown
+
+    def show(self, chart):
+        """Switch to the layout; the score view shows this chart node."""
+        self._switch.show()
+        view = slicer.mrmlScene.GetSingletonNode(SCORE_VIEW, "vtkMRMLPlotViewNode")
+        if view is not None and chart is not None:
+            view.SetPlotChartNodeID(chart.GetID())
+
+    def hide(self):
+        """Back to the user's layout."""
+        self._switch.hide()
+
+    def removeOverlay(self):
+        """The overlay leaves the scene."""
+        overlay = self.overlay()
+        if overlay is not None:
+            slicer.mrmlScene.RemoveNode(overlay)
+
+    def viewIDs(self):
+        """IDs of the views that the fan's outline belongs in."""
+        nodes = [widget.mrmlSliceNode() for widget in self._widgets()]
+        return [node.GetID() for node in (*nodes, *slicer.util.getNodesByClass("vtkMRMLViewNode"))]
+
+    def overlay(self):
+        """The volume node of the overlay, or None."""
+        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
+            if node.GetAttribute("DiffUS.Role") == OVERLAY_ROLE:
+                return node
+        return None
+
+    def showImage(self, imageNode, patientNode):
+        """The ultrasound alone, where it stands now."""
+        self._setLayers(imageNode, patientNode, imageNode)
+        self._align(*imagePlane(imageNode))
+
+    def showOverlay(self, pixels, imageToRas, imageNode, patientNode):
+        """Show (H, W) uint8 pixels that stand at a (4, 4) matrix, and the plane that they lie in."""
+        node = self.overlay() or self._makeOverlay()
+        wasModified = node.StartModify()
+        node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(imageToRas))
+        slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(pixels[None]))
+        node.EndModify(wasModified)
+        self._setLayers(node, patientNode, imageNode)
+        self._align(*imagePlane(node))
+
+    def _makeOverlay(self):
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Ultrasound and rendered image"))
+        node.SetAttribute("DiffUS.Role", OVERLAY_ROLE)
+        node.SetHideFromEditors(True)
+        node.SetSaveWithScene(False)
+        slicer.util.updateVolumeFromArray(node, np.zeros((1, 8, 8), np.uint8))
+        showAsUltrasound(node)
+        node.GetDisplayNode().SetSaveWithScene(False)
+        return node
+
+    def _widgets(self):
+        return self._switch.sliceWidgets((OVERLAY_VIEW, PATIENT_VIEW))
+
+    def _setLayers(self, shownNode, patientNode, imageNode):
+        layers = ((shownNode, None), (patientNode, imageNode))
+        for widget, (background, foreground) in zip(self._widgets(), layers, strict=False):
+            composite = widget.mrmlSliceCompositeNode()
+            composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)
+            composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
+            composite.SetForegroundOpacity(0.5)
+
+    def _align(self, pose, extentMm):
+        for widget in self._widgets() if self.isShown else ():
+            alignSlice(widget.mrmlSliceNode(), pose, extentMm)
+            fitSlice(widget.mrmlSliceNode(), extentMm)

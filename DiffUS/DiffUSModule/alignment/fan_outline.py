@@ -1,0 +1,71 @@
+"""The outline of the fan over the ultrasound image."""
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+from ..probe_models import linePolyData
+
+ROLE = "DiffUS.AlignmentFan"
+COLOR = (1.0, 0.80, 0.20)
+
+
+class FanOutline:
+    """A line model under the image's own transform, so that it moves with it; it is not saved with the scene."""
+
+    def show(self, imageNode, fan, pixelShare, views):
+        """Draw a FanGeometry.
+
+        Args:
+            imageNode: volume node that the fan was found in.
+            pixelShare: (2,) columns and rows of the image's own pixels for one of the fan's square pixels.
+            views: IDs of the views to draw it in.
+        """
+        model = self._model()
+        matrix = vtk.vtkMatrix4x4()
+        imageNode.GetIJKToRASMatrix(matrix)
+        toTransducer = fan.image_to_transducer((1.0, 1.0))  # in pixels
+        outline = fan.to_probe((1.0, 1.0), 5.0).outline_mm().numpy()
+        pixels = (np.linalg.inv(toTransducer) @ np.c_[outline, np.ones(len(outline))].T)[:2].T * pixelShare
+        flat = np.c_[pixels, np.zeros(len(pixels)), np.ones(len(pixels))]
+        model.SetAndObservePolyData(linePolyData((flat @ slicer.util.arrayFromVTKMatrix(matrix).T)[:, :3]))
+        model.SetAndObserveTransformNodeID(imageNode.GetTransformNodeID())
+        display = model.GetDisplayNode()
+        display.RemoveAllViewNodeIDs()
+        for view in views:
+            display.AddViewNodeID(view)
+        display.SetVisibility(True)
+
+    def hide(self):
+        """Take it out of the scene."""
+        model = self._found()
+        if model is not None:
+            slicer.mrmlScene.RemoveNode(model)
+
+    def _found(self):
+        for node in slicer.util.getNodesByClass("vtkMRMLModelNode"):
+            if node.GetAttribute("DiffUS.Role") == ROLE:
+                return node
+        return None
+
+    def _model(self):
+        model = self._found()
+        if model is not None:
+            return model
+        model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Ultrasound fan"))
+        model.SetAttribute("DiffUS.Role", ROLE)
+        model.SetHideFromEditors(True)
+        model.SetSaveWithScene(False)
+        model.CreateDefaultDisplayNodes()
+        display = model.GetDisplayNode()
+        display.SetSaveWithScene(False)
+        display.SetColor(*COLOR)
+        display.SetLineWidth(2)
+        display.SetLighting(False)
+        display.SetScalarVisibility(False)
+        display.SetVisibility2D(True)
+        display.SetSliceIntersectionThickness(2)
+        # A flat line has no intersection with its own plane.
+        display.SetSliceDisplayModeToProjection()
+        return model

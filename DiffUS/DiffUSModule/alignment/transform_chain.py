@@ -1,0 +1,107 @@
+"""The transforms between an ultrasound image and the patient: in words, and where a correction goes."""
+
+import re
+from itertools import pairwise
+
+import slicer
+from slicer.i18n import tr as _
+
+from DiffUSLib import DiffUSError
+
+CORRECTION_ROLE = "DiffUS.Correction"
+PATIENT_FRAMES = ("ras", "reference", "world", "patient", "tracker")
+_FRAMES = re.compile(r"(?:^|[\s_])([A-Z][A-Za-z0-9]*?)To([A-Z][A-Za-z0-9]*)(?:_\d+)?$")
+
+
+def chainOf(node):
+    """The transforms above a node, the lowest first."""
+    chain, transform = [], node.GetParentTransformNode()
+    while transform is not None:
+        chain.append(transform)
+        transform = transform.GetParentTransformNode()
+    return chain
+
+
+def isCorrection(transform):
+    """True for a transform that an alignment put into the scene."""
+    return transform.GetAttribute("DiffUS.Role") == CORRECTION_ROLE
+
+
+def framesOf(transform):
+    """("Probe", "Reference") of a transform whose name ends in ProbeToReference, or None."""
+    match = _FRAMES.search(transform.GetName() or "")
+    return match.groups() if match else None
+
+
+def anchorOf(imageNode, patientNode):
+    """The highest node of the ultrasound's chain that does not move the patient too: a correction goes above it.
+
+    Raises:
+        DiffUSError: if the ultrasound hangs under the patient's own transforms in a way that nothing is its own.
+    """
+    patients = chainOf(patientNode)
+    own = [node for node in (imageNode, *chainOf(imageNode)) if node not in patients]
+    return own[-1]
+
+
+def checkChain(imageNode):
+    """Refuse a chain with a missing link, naming it, or one that bends space.
+
+    Raises:
+        DiffUSError: with one sentence.
+    """
+    chain = chainOf(imageNode)
+    for transform in chain:
+        if not transform.IsLinear():
+            text = _("{transform}, above {image}, bends space; an alignment needs linear transforms.")
+            raise DiffUSError(text.format(transform=transform.GetName(), image=imageNode.GetName()))
+    links = [framesOf(transform) for transform in chain if not isCorrection(transform)]
+    if not links or None in links:
+        return
+    if links[0][0] == "Probe" and _isUncalibrated(imageNode):
+        _refuse(imageNode, "Image", "Probe")
+    for (_from, to), (nextFrom, _to) in pairwise(links):
+        if to.lower() != nextFrom.lower():
+            _refuse(imageNode, to, nextFrom)
+    if links[-1][1].lower() not in PATIENT_FRAMES:
+        _refuse(imageNode, links[-1][1], "Ras")
+
+
+def _isUncalibrated(imageNode):
+    """True if the image's own matrix holds nothing but the pixel size."""
+    import vtk
+
+    matrix = vtk.vtkMatrix4x4()
+    imageNode.GetIJKToRASDirectionMatrix(matrix)
+    return matrix.IsIdentity() and imageNode.GetOrigin() == (0.0, 0.0, 0.0)
+
+
+def _refuse(imageNode, start, goal):
+    text = _("The transforms above {image} have a missing link: nothing leads from {start} to {goal}; load or make "
+             "{start}To{goal} and put it between them in the module Transforms.")  # fmt: skip
+    raise DiffUSError(text.format(image=imageNode.GetName(), start=start, goal=goal))
+
+
+def describeChain(imageNode, patientNode):
+    """The way of the image to the patient, and what a correction moves; two sentences."""
+    chain = chainOf(imageNode)
+    corrections = [transform for transform in chain if isCorrection(transform)]
+    others = [transform for transform in chain if not isCorrection(transform)]
+    frames = [framesOf(transform) for transform in others]
+    names = [_("Image")]
+    if None in frames:
+        names += [transform.GetName() for transform in others]
+    else:
+        names += [to for _from, to in frames]
+    if names[-1].lower() != "ras":
+        names.append(_("RAS"))
+    way = " → ".join(names)
+    if corrections:
+        way += " " + _("(corrected by {names})").format(names=", ".join(node.GetName() for node in corrections))
+    anchor = anchorOf(imageNode, patientNode) if patientNode is not None else (chain or [imageNode])[-1]
+    return _("{way}. The correction goes above {anchor}.").format(way=way, anchor=anchor.GetName())
+
+
+def matrixToParent(transform):
+    """(4, 4) array of a linear transform node."""
+    return slicer.util.arrayFromTransformMatrix(transform)
