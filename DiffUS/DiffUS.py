@@ -1,6 +1,7 @@
 """The DiffUS module of 3D Slicer: a virtual ultrasound transducer on MRI, CT and segmentations."""
 
 import slicer
+from DiffUSModule.gui_connection import GuiConnection
 from DiffUSModule.library_path import ensureLibrary, forgetModules
 from DiffUSModule.parameter_node import DiffUSParameterNode
 from DiffUSModule.sample_data import registerSampleData
@@ -44,7 +45,7 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = None
         self.sections = []
         self._parameterNode = None
-        self._parameterNodeGuiTag = None
+        self._guiConnection = None
 
     def setup(self):
         ensureLibrary()
@@ -116,11 +117,11 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def setParameterNode(self, parameterNode):
         """Connect panel and session to a parameter node; None disconnects them."""
-        if self._parameterNode is not None:
-            self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
-        self._parameterNode, self._parameterNodeGuiTag = parameterNode, None
+        if self._guiConnection is not None:
+            self._guiConnection.close()
+        self._parameterNode, self._guiConnection = parameterNode, None
         if parameterNode is not None:
-            self._parameterNodeGuiTag = parameterNode.connectGui(self.ui)
+            self._guiConnection = GuiConnection(parameterNode, self.ui)
         self.session.setParameters(parameterNode)
 
     def updatePanel(self):

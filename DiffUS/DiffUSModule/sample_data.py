@@ -18,6 +18,7 @@ def registerSampleData(iconFolder):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(
             category="DiffUS",
             sampleName=name,
+            uris="",  # Slicer asks for an address; the custom downloader takes its place
             nodeNames=name,
             thumbnailFileName=os.path.join(iconFolder, "DiffUS.png"),
             customDownloader=lambda source, modality=modality: [addSampleHead(makeSampleHead(), modality)],

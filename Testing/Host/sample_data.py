@@ -1,4 +1,4 @@
-"""Stand-in for Slicer's SampleData module: sources are registered, and taken by name."""
+"""Stand-in for Slicer's SampleData module: sources are registered, and offered as buttons."""
 
 import sys
 import types
@@ -16,26 +16,27 @@ _ARGUMENTS = [
     "loadFileProperties",
     "checksums",
     "loadFileType",
-    "sampleDescription",
 ]
 
 
 class SampleDataSource:
-    """One source; it has an attribute for each argument of registerCustomSampleDataSource."""
+    """One source; it has an attribute for each argument of registerCustomSampleDataSource.
+
+    Raises:
+        TypeError: without a download address; Slicer asks for one even where a custom downloader takes its place.
+    """
 
     def __init__(self, **arguments):
         for name in _ARGUMENTS:
             setattr(self, name, arguments.get(name))
+        if self.uris is None:
+            raise TypeError("object of type 'NoneType' has no len()")
 
 
 class SampleDataLogic:
     """The documented functions that a module may use."""
 
     sources = []
-
-    @staticmethod
-    def registerCustomSampleDataCategory(category, title):
-        pass
 
     @staticmethod
     def registerCustomSampleDataSource(**arguments):
@@ -47,12 +48,14 @@ class SampleDataLogic:
         if arguments.get("sampleName") not in known:
             SampleDataLogic.sources.append(SampleDataSource(**arguments))
 
-    def downloadSamples(self, sampleName):
-        source = next((item for item in self.sources if item.sampleName == sampleName), None)
-        if source is None:
-            raise RuntimeError(f"no sample data source is named {sampleName}")
-        if source.customDownloader is None:
-            raise RuntimeError(f"{sampleName} needs a network")
+    @staticmethod
+    def hostClick(sampleName):
+        """Click the button of a sample in the module's panel: the one way to a custom downloader.
+
+        Returns:
+            what the custom downloader returns.
+        """
+        source = next(item for item in SampleDataLogic.sources if item.sampleName == sampleName)
         return source.customDownloader(source)
 
 
@@ -61,7 +64,5 @@ def build():
     SampleDataLogic.sources = []
     module = types.ModuleType("SampleData")
     module.SampleDataLogic = SampleDataLogic
-    module.downloadSample = lambda name: SampleDataLogic().downloadSamples(name)[0]
-    module.downloadSamples = lambda name: SampleDataLogic().downloadSamples(name)
     sys.modules["SampleData"] = module
     return module

@@ -86,13 +86,13 @@ def test_modules_that_are_not_there_are_refused(host):
         slicer.modules.nosuchmodule  # noqa: B018
 
 
-def test_sample_data_refuses_undocumented_arguments(host):
+def test_sample_data_refuses_what_slicer_refuses(host):
     import SampleData
 
     with pytest.raises(TypeError):
         SampleData.SampleDataLogic.registerCustomSampleDataSource(category="DiffUS", sampleName="Head", url="x")
-    with pytest.raises(RuntimeError):
-        SampleData.downloadSample("no such sample")
+    with pytest.raises(TypeError):
+        SampleData.SampleDataLogic.registerCustomSampleDataSource(category="DiffUS", sampleName="Head")
 
 
 def test_without_a_main_window_there_are_no_views(host):

@@ -29,7 +29,7 @@ def prepare(host):
     import slicer
 
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
-    widget.logic.getParameterNode().volume = SampleData.downloadSample("DiffUS head (CT)")
+    widget.logic.getParameterNode().volume = SampleData.SampleDataLogic.hostClick("DiffUS head (CT)")[0]
     widget.ui.addButton.click()
     host.wait_until(lambda: widget.session.transducer is not None and widget.session.live.framesPerSecond() >= 0, 120)
     host.process_events(1.0)

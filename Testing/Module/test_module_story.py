@@ -81,19 +81,18 @@ def test_own_test_of_the_module(host, widget):
 
 
 def test_sample_data_module_offers_the_heads(host, widget):
-    import SampleData
+    from SampleData import SampleDataLogic
 
-    ct = SampleData.downloadSample("DiffUS head (CT)")
-    labels = SampleData.downloadSample("DiffUS head (labels)")
+    ct, labels = (SampleDataLogic.hostClick(name)[0] for name in ("DiffUS head (CT)", "DiffUS head (labels)"))
     assert ct.IsA("vtkMRMLScalarVolumeNode")
     assert labels.IsA("vtkMRMLLabelMapVolumeNode")
 
 
 @pytest.mark.parametrize("name", ["DiffUS head (CT)", "DiffUS head (labels)"])
 def test_other_samples_render(host, name):
-    import SampleData
+    from SampleData import SampleDataLogic
 
     widget = host.load_module(MODULE_FOLDER, "DiffUS")
-    widget.logic.getParameterNode().volume = SampleData.downloadSample(name)
+    widget.logic.getParameterNode().volume = SampleDataLogic.hostClick(name)[0]
     wait_for_image(host, widget, widget.ui.addButton.click)
     assert image_of(widget)[image_of(widget) > 0].std() > 10
