@@ -60,7 +60,7 @@ class SliceComparison:
 def overlay(
     ultrasound: np.ndarray, rendered: np.ndarray, mask: np.ndarray, style: str, share: float = 0.5
 ) -> np.ndarray:
-    """Both images in one, in equal brightness.
+    """Both images in one, in equal brightness and contrast.
 
     Args:
         ultrasound, rendered: (H, W) in [0, 1].
@@ -76,7 +76,8 @@ def overlay(
     """
     if style not in OVERLAYS:
         raise DiffUSError(f"the overlay '{style}' is unknown; choose one of {', '.join(OVERLAYS)}.")
-    matched = np.clip(rendered * (ultrasound[mask].mean() / max(float(rendered[mask].mean()), 1e-6)), 0, 1)
+    contrast = ultrasound[mask].std() / max(float(rendered[mask].std()), 1e-6)
+    matched = np.clip((rendered - rendered[mask].mean()) * contrast + ultrasound[mask].mean(), 0, 1) * mask
     if style == "side_by_side":
         return np.concatenate([ultrasound, matched], axis=1)
     if style == "blend":

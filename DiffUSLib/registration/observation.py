@@ -23,9 +23,13 @@ DEFAULT_FRAMES = 7
 """Of a sweep: more make the alignment slower and hardly better."""
 
 
-def spread_frames(count: int, wanted: int = DEFAULT_FRAMES) -> list[int]:
-    """At most `wanted` numbers from 0 to count - 1, evenly spread."""
-    return np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()
+def spread_frames(count: int, wanted: int = DEFAULT_FRAMES, including: int | None = None) -> list[int]:
+    """At most `wanted` numbers from 0 to count - 1, evenly spread; one of them gives way to `including`."""
+    frames = np.linspace(0, count - 1, min(wanted, count)).round().astype(int).tolist()
+    if including is not None and including not in frames:
+        nearest = min(range(len(frames)), key=lambda index: abs(frames[index] - including))
+        frames[nearest] = including
+    return frames
 
 
 @dataclass(frozen=True)

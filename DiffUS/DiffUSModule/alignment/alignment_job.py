@@ -65,9 +65,9 @@ def framesOf(frames, fan, count):
         from DiffUSLib import detect_fan, slices_from_images, spread_frames, square_pixels
 
         images, matrices = square_pixels(frames.images, torch.from_numpy(frames.imageToRas))
-        picked = spread_frames(len(images), count)
+        picked = spread_frames(len(images), count, frames.shown)
         slices = slices_from_images(images[picked], matrices[picked], fan or detect_fan(images))
-        return slices, [frames.numbers[index] for index in picked]
+        return slices, [frames.numbers[index] for index in picked], picked.index(frames.shown)
 
     return makeSlices
 
@@ -83,7 +83,7 @@ def planesOf(volume, planes):
         from DiffUSLib import slices_from_volume
 
         slices = slices_from_volume(volume.toLibrary(), planes_to_ras=planes)
-        return slices, list(range(len(slices.images)))
+        return slices, list(range(len(slices.images))), 0
 
     return makeSlices
 
@@ -130,7 +130,8 @@ class AlignmentJob:
     """One alignment, from copies of what is in the scene.
 
     Args:
-        makeSlices: function that returns (DiffUSLib's UltrasoundSlices, numbers of their frames).
+        makeSlices: function that returns DiffUSLib's UltrasoundSlices, the numbers of their frames, and the index of
+            the one to show.
         volume: VolumeCopy of the patient.
         maps: DiffUSLib's AcousticMaps of it.
         settings: keyword arguments of DiffUSLib's RegistrationSettings.
@@ -146,9 +147,9 @@ class AlignmentJob:
         from DiffUSLib import Alignment, RegistrationSettings, SliceComparison, registration_report
 
         torch.set_num_threads(_CPU_THREADS)
-        slices, numbers = self._makeSlices()
+        slices, numbers, shownSlice = self._makeSlices()
         alignment = Alignment(self._volume.toLibrary(), slices, RegistrationSettings(**self._settings), self._maps)
-        comparison = SliceComparison(slices, self._maps, len(numbers) // 2)
+        comparison = SliceComparison(slices, self._maps, shownSlice)
         identity = torch.eye(4, dtype=torch.float64)
         yield Snapshot("start", 0, 0.0, identity.numpy(), comparison, comparison.rendered(identity[None])[0])
         shown = time.perf_counter()

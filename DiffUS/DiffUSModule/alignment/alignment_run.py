@@ -65,7 +65,7 @@ class AlignmentRun(VTKObservationMixin):
         Args:
             ultrasoundNode: volume node or sequence browser, already read.
             patientNode: MRI or CT.
-            makeSlices: function for the thread that returns (UltrasoundSlices, numbers of their frames).
+            makeSlices: function for the thread, see AlignmentJob.
             numbers: of all frames that were read.
             settings: keyword arguments of DiffUSLib's RegistrationSettings.
 
@@ -141,6 +141,11 @@ class AlignmentRun(VTKObservationMixin):
         return self._correction.node if self._correction is not None else None
 
     @property
+    def isPending(self):
+        """True until the user has decided."""
+        return self.state in (State.WAITING, State.RUNNING, State.DONE)
+
+    @property
     def isWaitingForAnother(self):
         """True if a cancelled run has not ended yet, so that this one has not begun."""
         return self.state is State.RUNNING and self._snapshot is None and self._task.isQueued
@@ -163,6 +168,7 @@ class AlignmentRun(VTKObservationMixin):
             # Not before: bad input is known by now, and leaves no trace.
             self._correction = Correction.create(self._anchor, self._ultrasound.GetName())
             self.plot.clear()
+            self.view.showScore(self.plot.chart())
         self._snapshot = snapshot
         self.stage, self.iteration = snapshot.stage, snapshot.iteration
         self.plot.add(snapshot.stage, snapshot.score)

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 from ..layout_switch import LayoutSwitch
 from ..slice_alignment import alignSlice, fitSlice, imagePlane
 from ..transducer import showAsUltrasound
+from .ultrasound_source import isThreeDimensional
 
 LAYOUT_ID = 7295
 OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW = "DiffUSOverlay", "DiffUSPatient", "DiffUSScore"
@@ -41,15 +42,21 @@ class AlignmentView:
     def isShown(self):
         return self._switch.isShown
 
-    def show(self, chart):
-        """Switch to the layout; the score view shows this chart node."""
+    def show(self):
+        """Switch to the layout."""
         self._switch.show()
+        self._setVisibleIn3D(True)
+
+    def showScore(self, chart):
+        """The score view shows this chart node."""
         view = slicer.mrmlScene.GetSingletonNode(SCORE_VIEW, "vtkMRMLPlotViewNode")
-        if view is not None and chart is not None:
+        if view is not None:
             view.SetPlotChartNodeID(chart.GetID())
 
     def hide(self):
         """Back to the user's layout."""
+        if self.isShown:
+            self._setVisibleIn3D(False)
         self._switch.hide()
 
     def removeOverlay(self):
@@ -57,6 +64,10 @@ class AlignmentView:
         overlay = self.overlay()
         if overlay is not None:
             slicer.mrmlScene.RemoveNode(overlay)
+
+    def _setVisibleIn3D(self, isVisible):
+        for widget in self._widgets()[:1]:
+            widget.mrmlSliceNode().SetSliceVisible(isVisible)
 
     def viewIDs(self):
         """IDs of the views that the fan's outline belongs in."""
@@ -71,9 +82,10 @@ class AlignmentView:
         return None
 
     def showImage(self, imageNode, patientNode):
-        """The ultrasound alone, where it stands now."""
+        """The ultrasound alone, where it stands now; a volume as the views happen to cut it."""
         self._setLayers(imageNode, patientNode, imageNode)
-        self._align(*imagePlane(imageNode))
+        if not isThreeDimensional(imageNode):
+            self._align(*imagePlane(imageNode))
 
     def showOverlay(self, pixels, imageToRas, imageNode, patientNode):
         """Show (H, W) uint8 pixels that stand at a (4, 4) matrix, and the plane that they lie in."""

@@ -33,15 +33,15 @@ def framesOf(transform):
     return match.groups() if match else None
 
 
-def anchorOf(imageNode, patientNode):
+def anchorOf(imageNode, patientNode, pending=None):
     """The highest node of the ultrasound's chain that does not move the patient too: a correction goes above it.
 
-    Raises:
-        DiffUSError: if the ultrasound hangs under the patient's own transforms in a way that nothing is its own.
+    Args:
+        patientNode: volume node, or None.
+        pending: a correction that does not count.
     """
-    patients = chainOf(patientNode)
-    own = [node for node in (imageNode, *chainOf(imageNode)) if node not in patients]
-    return own[-1]
+    moved = [pending, *(chainOf(patientNode) if patientNode is not None else ())]
+    return [node for node in (imageNode, *chainOf(imageNode)) if node not in moved][-1]
 
 
 def checkChain(imageNode):
@@ -82,9 +82,13 @@ def _refuse(imageNode, start, goal):
     raise DiffUSError(text.format(image=imageNode.GetName(), start=start, goal=goal))
 
 
-def describeChain(imageNode, patientNode):
-    """The way of the image to the patient, and what a correction moves; two sentences."""
-    chain = chainOf(imageNode)
+def describeChain(imageNode, patientNode, pending=None):
+    """The way of the image to the patient, and what a correction moves; two sentences.
+
+    Args:
+        pending: correction of a running or undecided alignment, which is left out.
+    """
+    chain = [transform for transform in chainOf(imageNode) if transform is not pending]
     corrections = [transform for transform in chain if isCorrection(transform)]
     others = [transform for transform in chain if not isCorrection(transform)]
     frames = [framesOf(transform) for transform in others]
@@ -98,7 +102,7 @@ def describeChain(imageNode, patientNode):
     way = " → ".join(names)
     if corrections:
         way += " " + _("(corrected by {names})").format(names=", ".join(node.GetName() for node in corrections))
-    anchor = anchorOf(imageNode, patientNode) if patientNode is not None else (chain or [imageNode])[-1]
+    anchor = anchorOf(imageNode, patientNode, pending)
     return _("{way}. The correction goes above {anchor}.").format(way=way, anchor=anchor.GetName())
 
 

@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
-from ..volume_source import VolumeCopy, copyVolume, ijkToRasOf
+from ..volume_source import copyVolume, ijkToRasOf
 from .transform_chain import chainOf, checkChain, matrixToParent
 
 MOST_FRAMES = 64
@@ -25,12 +25,14 @@ class UltrasoundFrames:
         images: (N, H, W) gray.
         imageToRas: (N, 4, 4) from (column, row, 0, 1) to mm.
         numbers: of the frames in their sequence.
+        shown: index of the frame that the views show.
     """
 
     name: str
     images: np.ndarray
     imageToRas: np.ndarray
     numbers: tuple
+    shown: int
 
 
 def imageNodeOf(node):
@@ -76,7 +78,7 @@ def readUltrasound(node, patientNode):
     if node.IsA("vtkMRMLSequenceBrowserNode"):
         frames = _readSequence(node, imageNode)
     else:
-        frames = UltrasoundFrames(node.GetName(), _pixels(node)[None], ijkToRasOf(node)[None], (0,))
+        frames = UltrasoundFrames(node.GetName(), _pixels(node)[None], ijkToRasOf(node)[None], (0,), 0)
     _checkPixelSize(frames)
     return frames
 
@@ -107,7 +109,8 @@ def _readSequence(browser, imageNode):
         names = ", ".join(proxy.GetName() for proxy in tracked)
         raise DiffUSError(text.format(image=imageNode.GetName(), browser=browser.GetName(), names=names))
     images, places, used = [], [], []
-    for number in spread_frames(browser.GetNumberOfItems(), MOST_FRAMES):
+    selected = browser.GetSelectedItemNumber()
+    for number in spread_frames(browser.GetNumberOfItems(), MOST_FRAMES, selected):
         frame, place = _place(browser, imageNode, chain, number)
         if frame is not None:
             images.append(_pixels(frame))
@@ -115,9 +118,10 @@ def _readSequence(browser, imageNode):
             used.append(number)
     if not images:
         raise DiffUSError(_("{name} holds no frame; load it again.").format(name=browser.GetName()))
+    shown = used.index(selected) if selected in used else 0
     if len({image.shape for image in images}) > 1:
         raise DiffUSError(_("The frames of {name} differ in size.").format(name=browser.GetName()))
-    return UltrasoundFrames(browser.GetName(), np.stack(images), np.stack(places), tuple(used))
+    return UltrasoundFrames(browser.GetName(), np.stack(images), np.stack(places), tuple(used), shown)
 
 
 def _place(browser, imageNode, chain, number):
@@ -157,6 +161,3 @@ def _checkPixelSize(frames):
     if np.allclose(lengths, 1.0, atol=1e-3):
         text = _("{name} has no pixel size (1 mm): set its spacing in the module Volumes, or load the calibration.")
         raise DiffUSError(text.format(name=frames.name))
-
-
-__all__ = ["UltrasoundFrames", "VolumeCopy", "imageNodeOf", "isThreeDimensional", "placesOf", "readUltrasound"]

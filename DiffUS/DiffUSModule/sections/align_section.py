@@ -18,9 +18,9 @@ from ..messages import explain
 from ..parameter_node import OverlayStyle, ProbeKind
 from ..placement import sliceViewNames
 from ..slice_alignment import poseFromSlice
-from .section import Section, setIfDifferent
+from .section import Section, setIfDifferent, setShown
 
-VERDICT_STYLE = "padding: 6px; border-left: 6px solid {strong}; background: {pale}; color: #202020"
+VERDICT_STYLE = "background: {pale}; color: #202020"
 VERDICT_COLORS = {"accept": ("#2e7d32", "#e3f2e4"), "check": ("#e69100", "#fdf1d8"), "reject": ("#c62828", "#fbe3e3")}
 FAN_ROWS = {
     "fanOpening": (ProbeKind.CURVILINEAR, ProbeKind.SECTOR),
@@ -81,7 +81,7 @@ class AlignSection(Section):
         if not isShown:
             self.run.view.hide()
         elif not self.run.view.isShown:
-            self.run.view.show(None)
+            self.run.view.show()
             self._lookForFan()
         elif self._found is None and self._task is None and not self._problem:
             self._lookForFan()
@@ -89,11 +89,13 @@ class AlignSection(Section):
     def _updateChoice(self, parameters):
         ui, node = self.ui, parameters.ultrasound
         isVolume = node is not None and self._isVolume(node)
+        isFlat = node is not None and not isVolume
         for widget in (ui.alignPlaneLabel, ui.alignPlaneCombo):
-            widget.setVisible(isVolume)
-        for widget in (ui.fanLabel, ui.fanNote, ui.detectFanButton, ui.fanSection, ui.alignFramesLabel,
-                       ui.alignFramesSpinBox):  # fmt: skip
-            widget.setVisible(node is not None and not isVolume)
+            setShown(widget, isVolume, ui.alignSection)
+        for widget in (ui.fanLabel, ui.fanNote, ui.detectFanButton, ui.fanSection):
+            setShown(widget, isFlat, ui.alignSection)
+        for widget in (ui.alignFramesLabel, ui.alignFramesSpinBox):
+            setShown(widget, isFlat, ui.alignAdvancedSection)
         names = [_("Along its axes"), *(_("Slice view {name}").format(name=name) for name in sliceViewNames())]
         if names != [ui.alignPlaneCombo.itemText(index) for index in range(ui.alignPlaneCombo.count)]:
             ui.alignPlaneCombo.clear()
@@ -110,7 +112,7 @@ class AlignSection(Section):
         try:
             imageNode = imageNodeOf(node)
             checkChain(imageNode)
-            return describeChain(imageNode, volume)
+            return describeChain(imageNode, volume, self.run.correctionNode if self.run.isPending else None)
         except Exception as error:
             return explain(error)
 
@@ -125,10 +127,11 @@ class AlignSection(Section):
         else:
             text = fan_shape.describeFan(self._found.fan, fan_shape.pixelSize(self._found.imageToRas))
         setIfDifferent(ui.fanNote, "text", text)
-        setIfDifferent(ui.detectFanButton, "enabled", self._found is not None)
+        isIdle = self.run.state not in (State.WAITING, State.RUNNING)
+        setIfDifferent(ui.detectFanButton, "enabled", self._found is not None and isIdle)
         for name, kinds in FAN_ROWS.items():
             for suffix in ("Slider", "Label"):
-                getattr(ui, name + suffix).setVisible(parameters.fan.kind in kinds)
+                setShown(getattr(ui, name + suffix), parameters.fan.kind in kinds, ui.fanSection)
         for name in ("Kind", "Across", "Down", "Direction", "Opening", "Radius", "Width", "Depth"):
             widget = getattr(ui, f"fan{name}Combo" if name == "Kind" else f"fan{name}Slider")
             setIfDifferent(widget, "enabled", parameters.fanByHand)
@@ -144,11 +147,12 @@ class AlignSection(Section):
                        ui.alignAdvancedSection, ui.alignPlaneCombo):  # fmt: skip
             setIfDifferent(widget, "enabled", not isBusy)
         setIfDifferent(ui.alignState, "text", self._stateText())
-        ui.alignState.setVisible(bool(ui.alignState.text))
+        setShown(ui.alignState, bool(ui.alignState.text), ui.alignSection)
         run.setOverlay(parameters.overlayStyle.value, parameters.overlayShare)
-        ui.overlayShareSlider.setVisible(parameters.overlayStyle == OverlayStyle.BLEND)
+        isSeen = run.state is not State.IDLE
+        setShown(ui.overlayShareSlider, isSeen and parameters.overlayStyle == OverlayStyle.BLEND, ui.alignSection)
         for widget in (ui.overlayLabel, ui.overlayCombo):
-            widget.setVisible(isReady)
+            setShown(widget, isSeen, ui.alignSection)
         self._updateResult()
 
     def _stateText(self):
@@ -177,7 +181,7 @@ class AlignSection(Section):
         ui, run = self.ui, self.run
         outcome, isOpen = run.outcome, run.state is State.DONE
         for widget in (ui.alignVerdict, ui.alignFigures):
-            widget.setVisible(outcome is not None)
+            setShown(widget, outcome is not None, ui.alignSection)
         if outcome is not None:
             result = outcome.result
             title = {"accept": _("Accept"), "check": _("Check"), "reject": _("Reject")}[result.verdict]
@@ -185,7 +189,8 @@ class AlignSection(Section):
                 title = _("Accepted by you")
             strong, pale = VERDICT_COLORS[result.verdict]
             setIfDifferent(ui.alignVerdict, "styleSheet", VERDICT_STYLE.format(strong=strong, pale=pale))
-            setIfDifferent(ui.alignVerdict, "text", f"<b>{title}.</b> {' '.join(result.reasons)}")
+            text = f'<b style="color: {strong}">{title}.</b> {" ".join(result.reasons)}'
+            setIfDifferent(ui.alignVerdict, "text", text)
             setIfDifferent(ui.alignFigures, "text", _figures(result))
         isRejected = outcome is not None and outcome.result.verdict == "reject"
         setIfDifferent(ui.beforeAfterButton, "enabled", isOpen)

@@ -32,6 +32,11 @@ class Section:
             self.session.say(explain(error))
 
 
+def setShown(widget, isShown, section):
+    """Show or hide a widget of a collapsible section; in a collapsed one it stays hidden."""
+    widget.setVisible(isShown and not section.collapsed)
+
+
 def setIfDifferent(widget, name, value):
     """Set a Qt property; the widget is left alone if it has the value."""
     if getattr(widget, name) != value:
