@@ -18,6 +18,9 @@ from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.registration import RegistrationSettings, landmarks
 
 _QUICK_POSES, _FULL_POSES = 3, 20
+_QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
+_QUICK_SLICES, _FULL_SLICES = "1,3,7", "1,3,7,15"
+_BINNED_START = (30.0, 25.0)
 
 
 def add_parser(commands) -> None:
@@ -30,14 +33,29 @@ def add_parser(commands) -> None:
         epilog="Example: diffus evaluate --quick -o evaluation",
     )
     parser.add_argument("-o", "--output", default="evaluation", metavar="FOLDER", help="default: evaluation")
-    parser.add_argument("--quick", action="store_true", help=f"{_QUICK_POSES} poses and no baselines: minutes")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help=f"{_QUICK_POSES} poses, {_QUICK_PERTURBATIONS} perturbation of each, {_QUICK_SLICES} slices: minutes; "
+        "the whole protocol takes a day",
+    )
     parser.add_argument("--poses", type=int, metavar="N", help=f"default: {_FULL_POSES}, with --quick {_QUICK_POSES}")
-    parser.add_argument("--perturbations", type=int, default=1, metavar="N", help="for each pose (default: 1)")
+    parser.add_argument(
+        "--perturbations",
+        type=int,
+        metavar="N",
+        help=f"of each pose (default: {_FULL_PERTURBATIONS}, with --quick {_QUICK_PERTURBATIONS})",
+    )
     parser.add_argument("--tiers", default="T0,T1,T2,T3,T4,T5", metavar="T,T", help="default: all, T0 to T5")
-    parser.add_argument("--slices", default="1,3,7", metavar="N,N", help="per set (default: 1,3,7)")
+    parser.add_argument(
+        "--slices", metavar="N,N", help=f"per set (default: {_FULL_SLICES}, with --quick {_QUICK_SLICES})"
+    )
     parser.add_argument("--preset", default="quick", choices=("quick", "robust"), help="default: quick")
     parser.add_argument(
-        "--dof", default="rigid", choices=("rigid", "rigid_and_scale"), help="what may change (default: rigid)"
+        "--dof",
+        default="rigid_and_scale",
+        choices=("rigid", "rigid_and_scale"),
+        help="what may change (default: rigid_and_scale)",
     )
     parser.add_argument(
         "--first-seed", type=int, default=0, metavar="N", help="of the poses; seeds from 100 on were used for tuning"
@@ -48,15 +66,26 @@ def add_parser(commands) -> None:
         metavar="MM,DEG",
         help="largest perturbation (default: 5,5 for one slice, 10,10 for more)",
     )
-    parser.add_argument("--baselines", action="store_true", help="also identity, mutual information and LC2 (slow)")
     parser.add_argument(
-        "--landmarks", metavar="FOLDER", help="instead: your own copy of RESECT (or files named like it), MRI to 3D US"
+        "--bins",
+        action="store_true",
+        help="perturbations from each of the bins of initial errors in turn, up to 30 mm: for the capture range",
+    )
+    parser.add_argument(
+        "--baselines",
+        action="store_true",
+        help="also no correction, mutual information (SimpleITK), LC2, and our score without gradients",
+    )
+    parser.add_argument(
+        "--landmarks",
+        metavar="FOLDER",
+        help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound",
     )
     parser.set_defaults(run=run)
 
 
 def load_protocol():
-    """The module Testing.Simulator.protocol of the source checkout.
+    """The modules protocol, tables and baselines of Testing.Simulator in the source checkout.
 
     Raises:
         DiffUSError: if there is none, or nilearn is missing.
@@ -72,40 +101,51 @@ def load_protocol():
         raise DiffUSError(
             "nilearn is missing, whose MNI152 maps are the patient; install it: pip install nilearn."
         ) from None
-    return importlib.import_module("Testing.Simulator.protocol")
+    return [importlib.import_module(f"Testing.Simulator.{name}") for name in ("protocol", "tables", "baselines")]
 
 
 def run(arguments: argparse.Namespace) -> None:
-    poses = arguments.poses or (_QUICK_POSES if arguments.quick else _FULL_POSES)
-    if poses < 1 or arguments.perturbations < 1:
+    poses, perturbations, slices = (
+        (quick if arguments.quick else full) if given is None else given
+        for given, quick, full in (
+            (arguments.poses, _QUICK_POSES, _FULL_POSES),
+            (arguments.perturbations, _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS),
+            (arguments.slices, _QUICK_SLICES, _FULL_SLICES),
+        )
+    )
+    if poses < 1 or perturbations < 1:
         raise DiffUSError("--poses and --perturbations must be at least 1.")
+    if arguments.bins and arguments.start is not None:
+        raise DiffUSError("--bins brings its own starts; leave --start out.")
     folder = Path(arguments.output)
     check_folder(folder)
     torch.set_num_threads(1)
     if arguments.landmarks is not None:
         run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
         return
-    protocol = load_protocol()
+    protocol, tables, baselines = load_protocol()
     tiers = arguments.tiers.split(",")
     unknown = [tier for tier in tiers if tier not in protocol.ALL_TIERS]
     if unknown:
         raise DiffUSError(f"the tier {unknown[0]} is unknown; choose from {', '.join(protocol.ALL_TIERS)}.")
-    if not all(part.isdigit() and int(part) > 0 for part in arguments.slices.split(",")):
-        raise DiffUSError(f"--slices is '{arguments.slices}'; write whole numbers such as 1,3,7.")
-    counts = [int(part) for part in arguments.slices.split(",")]
-    methods = ["diffus", *(protocol.BASELINES if arguments.baselines and not arguments.quick else ())]
+    if not all(part.isdigit() and int(part) > 0 for part in slices.split(",")):
+        raise DiffUSError(f"--slices is '{slices}'; write whole numbers such as 1,3,7.")
+    counts = [int(part) for part in slices.split(",")]
+    methods = ["diffus", *(baselines.BASELINES if arguments.baselines else ())]
     folder.mkdir(exist_ok=True)
     outcomes, rows = [], []
     for tier in tiers:
         for count in counts:
-            start = arguments.start or ((5.0, 5.0) if count == 1 else (10.0, 10.0))
+            given = _BINNED_START if arguments.bins else arguments.start
+            start = given or ((5.0, 5.0) if count == 1 else (10.0, 10.0))
             # The prior of one slice is that of the protocol: 4 mm and 3 degrees.
-            prior = (4.0, 3.0) if count == 1 and arguments.start is None else (None, None)
+            prior = (4.0, 3.0) if count == 1 and given is None else (None, None)
             for method in methods:
                 experiment = protocol.Experiment(
                     tier,
                     count,
                     *start,
+                    arguments.bins,
                     arguments.preset,
                     *(prior if method == "diffus" else (None, None)),
                     arguments.dof,
@@ -113,7 +153,7 @@ def run(arguments: argparse.Namespace) -> None:
                 )
                 seeds = range(arguments.first_seed, arguments.first_seed + poses)
                 new = []
-                for outcome in protocol.run_experiment(experiment, seeds, arguments.perturbations):
+                for outcome in protocol.run_experiment(experiment, seeds, perturbations):
                     new.append(outcome)
                     print(
                         f"{tier}, {count} slices, {method}, pose {outcome.pose_seed}: {outcome.initial_mm:.1f} -> "
@@ -122,9 +162,9 @@ def run(arguments: argparse.Namespace) -> None:
                         flush=True,
                     )
                 outcomes += new
-                rows.append(protocol.summary(new))
-                _write(protocol, folder, outcomes, rows)
-    print(protocol.markdown(rows), end="")
+                rows.append(tables.summary(new))
+                _write(tables, folder, outcomes, rows)
+    print(tables.markdown(rows), end="")
     print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
 
 
@@ -156,17 +196,17 @@ def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings) -> 
     print("\n".join(lines))
 
 
-def _write(protocol, folder: Path, outcomes: list, rows: list[dict]) -> None:
+def _write(tables, folder: Path, outcomes: list, rows: list[dict]) -> None:
     """Everything so far, so that a run that is stopped leaves its results."""
-    tables = {
+    contents = {
         "summary.csv": rows,
         "cases.csv": [asdict(outcome) for outcome in outcomes],
-        "bins.csv": protocol.bins(outcomes),
+        "bins.csv": tables.bins(outcomes),
     }
-    for name, table in tables.items():
+    for name, table in contents.items():
         with written_whole(folder / name) as temporary:
-            protocol.write_csv(temporary, table)
+            tables.write_csv(temporary, table)
     with written_whole(folder / "summary.md") as temporary:
-        temporary.write_text(protocol.markdown(rows), encoding="utf-8")
+        temporary.write_text(tables.markdown(rows), encoding="utf-8")
     with written_whole(folder / "errors.png") as temporary:
-        protocol.plot(temporary, outcomes)
+        tables.plot(temporary, outcomes)

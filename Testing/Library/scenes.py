@@ -2,9 +2,11 @@
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps, tissue
 from DiffUSLib.probe import Probe
+from DiffUSLib.volume import Volume
 
 PROBES = {
     "curvilinear": Probe("curved", "curvilinear", 70.0, 5.0, field_of_view_deg=70.0, radius_mm=24.0, lines=192),
@@ -53,3 +55,16 @@ def sphere_maps(center_ras, radius_mm, affine, shape, inside_echogenicity, spher
     for grid, value in zip((maps.impedance, maps.attenuation), sphere_values or (), strict=False):
         grid.lerp_(torch.full_like(grid, value), share)
     return maps
+
+
+def blobs(size=72, seed=0):
+    """A volume with three kinds of smooth lumps, and acoustic maps that follow it; 1 mm voxels, middle at RAS 0."""
+    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size,) * 3), 3)
+    level = 1 / (1 + np.exp(-noise / noise.std() * 4)) + 0.7 / (1 + np.exp(-noise / noise.std() * 4 + 4))
+    voxels = torch.from_numpy(level).float()
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, 3] = -(size - 1) / 2
+    maps = AcousticMaps(
+        1.5 + 0.1 * voxels, 0.3 * voxels, 0.1 + 0.5 * voxels, matrix, tissue("water"), "t1", ("made up",)
+    )
+    return Volume(voxels * 100, matrix), maps

@@ -9,7 +9,6 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from DiffUSLib.acoustics import AcousticMaps, tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.fan_detection import FanGeometry
 from DiffUSLib.probe import Probe
@@ -30,6 +29,7 @@ from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
 from DiffUSLib.registration.observation import observe
 from DiffUSLib.volume import Volume
+from Testing.Library.scenes import blobs
 
 PROBE = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)
 SMALL = Scale(1.0, 0.7, 24, 32, (7, 9))
@@ -37,19 +37,6 @@ SMALL = Scale(1.0, 0.7, 24, 32, (7, 9))
 
 def rotation(seed):
     return Rotation.random(random_state=seed).as_matrix()
-
-
-def blobs(size=72, seed=0):
-    """A volume with three kinds of smooth lumps, and acoustic maps that follow it; 1 mm voxels, middle at RAS 0."""
-    noise = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size,) * 3), 3)
-    level = 1 / (1 + np.exp(-noise / noise.std() * 4)) + 0.7 / (1 + np.exp(-noise / noise.std() * 4 + 4))
-    voxels = torch.from_numpy(level).float()
-    matrix = torch.eye(4, dtype=torch.float64)
-    matrix[:3, 3] = -(size - 1) / 2
-    maps = AcousticMaps(
-        1.5 + 0.1 * voxels, 0.3 * voxels, 0.1 + 0.5 * voxels, matrix, tissue("water"), "t1", ("made up",)
-    )
-    return Volume(voxels * 100, matrix), maps
 
 
 def poses(count):

@@ -1,36 +1,30 @@
-"""The evaluation of registration: cases, perturbations, baselines, and tables of what came out."""
+"""The evaluation of registration: cases, perturbations, and what comes out of each."""
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 import torch
-from scipy import optimize
 
 from DiffUSLib.acoustics import AcousticMaps, maps_from_mri
-from DiffUSLib.pose import rigid_matrix
 from DiffUSLib.probe import Probe
 from DiffUSLib.registration import RegistrationSettings, UltrasoundSlices, register
-from DiffUSLib.registration.observation import observe
 from DiffUSLib.renderer import Renderer
-from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
 from DiffUSLib.settings import look
-from DiffUSLib.similarity import similarity
 from DiffUSLib.volume import Volume
 from Testing.Simulator import scanner
 from Testing.Simulator.anatomy import mni152
+from Testing.Simulator.baselines import baseline
 from Testing.Simulator.cases import TIERS, Case, fan_targets, make_case, perturbation, target_error
 
 ALL_TIERS = ("T0", "T1", *TIERS)
-BASELINES = ("identity", "mutual_information", "lc2")
 BINS_MM = (0, 4, 8, 12, 20, 30)
+BIN_COUNT = len(BINS_MM) - 1
 PROBE = Probe(
     "simulated",
     "curvilinear",
@@ -49,6 +43,7 @@ class Experiment:
         tier: T0 to T5.
         slices: in each set.
         translation_mm, rotation_deg: largest perturbation.
+        binned: perturbations from each of the bins in turn, instead of evenly by length and angle.
         preset: of the registration.
         prior_mm, prior_deg: tracking prior; None for the preset's.
         degrees_of_freedom: of the registration.
@@ -59,10 +54,11 @@ class Experiment:
     slices: int
     translation_mm: float = 10.0
     rotation_deg: float = 10.0
+    binned: bool = False
     preset: str = "quick"
     prior_mm: float | None = None
     prior_deg: float | None = None
-    degrees_of_freedom: str = "rigid"
+    degrees_of_freedom: str = "rigid_and_scale"
     method: str = "diffus"
 
 
@@ -74,6 +70,7 @@ class Outcome:
     slices: int
     translation_mm: float
     rotation_deg: float
+    binned: bool
     preset: str
     prior_mm: float | None
     prior_deg: float | None
@@ -134,7 +131,11 @@ def run_experiment(experiment: Experiment, pose_seeds, perturbations: int) -> It
         center = (case.true @ [0.0, 0.55 * scanner.DEPTH_MM, 0.0, 1.0])[:, :3].mean(0)
         for number in range(perturbations):
             random = np.random.default_rng([pose_seed, number, 77])
-            error = perturbation(random, center, experiment.translation_mm, experiment.rotation_deg)
+            low, high = BINS_MM[number % BIN_COUNT], BINS_MM[number % BIN_COUNT + 1]
+            while True:
+                error = perturbation(random, center, experiment.translation_mm, experiment.rotation_deg)
+                if not experiment.binned or low <= target_error(error, case).mean() < high:
+                    break
             yield _outcome(experiment, case, error, pose_seed, number)
 
 
@@ -161,7 +162,7 @@ def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: i
         correction, verdict, evidence = result.correction_ras.numpy(), result.verdict, result.evidence
         figures = (evidence.contrast, evidence.gain, evidence.margin, max(evidence.uncertainty_mm))
     else:
-        correction = _baseline(experiment.method, slices)
+        correction = baseline(experiment.method, slices, *patient())
     seconds = time.perf_counter() - began
     together = correction @ error
     final = target_error(together, case)
@@ -191,137 +192,3 @@ def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: i
         margin=figures[2],
         uncertainty_mm=figures[3],
     )
-
-
-def _baseline(method: str, slices: UltrasoundSlices) -> np.ndarray:
-    """Correction by a derivative-free search (Powell) on the MRI's reslice, coarse then fine."""
-    if method == "identity":
-        return np.eye(4)
-    center = slices.centers_ras_mm.mean(0)
-    units = np.zeros(6)
-    for smoothing_mm, lines, samples, step in ((1.5, 32, 48, 4.0), (0.7, 64, 96, 1.0)):
-        cost = _reslice_cost(similarity(method), slices, center, smoothing_mm, lines, samples)
-        options = {"direc": np.eye(6) * step, "xtol": 0.05, "ftol": 1e-4, "maxfev": 600}
-        units = optimize.minimize(cost, units, method="Powell", bounds=[(-25, 25)] * 6, options=options).x
-    return _matrix(units, center).numpy()
-
-
-def _matrix(units: np.ndarray, center: torch.Tensor) -> torch.Tensor:
-    vector = torch.from_numpy(np.asarray(units, dtype=np.float64))
-    shift = torch.eye(4, dtype=torch.float64)
-    shift[:3, 3] = center
-    return shift @ rigid_matrix(vector[3:] / 40, vector[:3]) @ torch.linalg.inv(shift)
-
-
-def _reslice_cost(measure: Callable, slices: UltrasoundSlices, center, smoothing_mm, lines, samples) -> Callable:
-    observed = observe(slices, lines, samples, smoothing_mm)
-    volume = patient()[0]
-    matrix = ras_to_grid(volume.ijk_to_ras, tuple(volume.voxels.shape))
-    channels = volume.voxels.unsqueeze(-1)
-    origins, directions = observed.probe.scan_lines(dtype=torch.float32)
-    depth = (torch.arange(samples) + 0.5) * (observed.probe.depth_mm / samples)
-    points = origins[:, None] + directions[:, None] * depth[:, None]
-
-    def cost(units):
-        poses = (matrix @ _matrix(units, center) @ slices.transducer_to_ras).float()
-        image = sample_trilinear(channels, transform_points(poses, points))[0]
-        return -float(measure(image, observed.values, observed.weights).mean())
-
-    return cost
-
-
-def summary(outcomes: list[Outcome]) -> dict:
-    """One row of the table."""
-    final = np.array([outcome.final_mm for outcome in outcomes])
-    verdicts = np.array([outcome.verdict for outcome in outcomes])
-    wrong = final > 3 if outcomes[0].tier != "T5" else np.ones(len(final), dtype=bool)
-    first = outcomes[0]
-    row = {name: getattr(first, name) for name in (field.name for field in fields(Experiment))}
-    row |= {
-        "n": len(final),
-        "initial_mm": np.mean([outcome.initial_mm for outcome in outcomes]),
-        "median_mm": np.median(final),
-        "p95_mm": np.quantile(final, 0.95),
-        "below_2mm": (final < 2).mean(),
-        "below_1mm": (final < 1).mean(),
-        "median_deg": np.median([outcome.rotation_error_deg for outcome in outcomes]),
-        "seconds": np.median([outcome.seconds for outcome in outcomes]),
-    }
-    if first.method == "diffus":
-        row |= {name: (verdicts == name).mean() for name in ("accept", "check", "reject")}
-        row["accepted_but_wrong"] = ((verdicts == "accept") & wrong).mean()
-    return row
-
-
-def write_csv(path, rows: list[dict]) -> None:
-    """Rows with the same or fewer columns than the first."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with open(path, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-def markdown(rows: list[dict]) -> str:
-    """The table for people."""
-    lines = [
-        "| tier | slices | start within | method | n | start mm | median mm | P95 mm | < 2 mm | < 1 mm | median deg "
-        "| s | accept / check / reject | accepted but wrong |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        method = row["method"] if row["method"] != "diffus" else f"DiffUS {row['preset']}"
-        method += ", with scale" if row["degrees_of_freedom"] == "rigid_and_scale" else ""
-        method += f", prior {row['prior_mm']:g} mm / {row['prior_deg']:g} deg" if row["prior_mm"] else ""
-        verdicts = " / ".join(f"{row[name]:.0%}" for name in ("accept", "check", "reject")) if "accept" in row else ""
-        wrong = f"{row['accepted_but_wrong']:.1%}" if "accept" in row else ""
-        lines.append(
-            f"| {row['tier']} | {row['slices']} | {row['translation_mm']:g} mm / {row['rotation_deg']:g} deg "
-            f"| {method} | {row['n']} | {row['initial_mm']:.1f} | {row['median_mm']:.2f} | {row['p95_mm']:.2f} "
-            f"| {row['below_2mm']:.0%} | {row['below_1mm']:.0%} | {row['median_deg']:.2f} | {row['seconds']:.1f} "
-            f"| {verdicts} | {wrong} |"
-        )
-    return "\n".join(lines) + "\n"
-
-
-def bins(outcomes: list[Outcome]) -> list[dict]:
-    """Success by initial error; the capture range is the largest bin with at least 95 % below 2 mm."""
-    rows = []
-    groups = {(outcome.tier, outcome.slices, outcome.preset, outcome.method) for outcome in outcomes}
-    for tier, slices, preset, method in sorted(groups):
-        for low, high in pairwise(BINS_MM):
-            final = [
-                outcome.final_mm
-                for outcome in outcomes
-                if (outcome.tier, outcome.slices, outcome.preset, outcome.method) == (tier, slices, preset, method)
-                and low <= outcome.initial_mm < high
-            ]
-            if final:
-                row = {
-                    "tier": tier,
-                    "slices": slices,
-                    "preset": preset,
-                    "method": method,
-                    "from_mm": low,
-                    "to_mm": high,
-                }
-                rows.append(row | {"n": len(final), "below_2mm": np.mean(np.array(final) < 2)})
-    return rows
-
-
-def plot(path, outcomes: list[Outcome]) -> None:
-    """Cumulated errors of each experiment as PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axis = figure.subplots()
-    groups: dict[str, list[float]] = {}
-    for outcome in outcomes:
-        name = f"{outcome.tier}, {outcome.slices} slices, {outcome.translation_mm:g} mm, {outcome.method}"
-        groups.setdefault(name, []).append(outcome.final_mm)
-    for name, errors in groups.items():
-        axis.step(np.sort(errors), np.arange(1, len(errors) + 1) / len(errors), where="post", label=name)
-    axis.set(xlim=(0, 8), ylim=(0, 1), xlabel="target registration error (mm)", ylabel="share of the cases")
-    axis.legend(fontsize="small")
-    axis.grid(alpha=0.3)
-    figure.savefig(path, format="png", dpi=110)
