@@ -23,6 +23,7 @@ PROJECT_FILE = ROOT / "pyproject.toml"
 STAMP_NAME = "diffus-environment.txt"
 INSTALLING = "installing"
 OLDEST_PYTHON = (3, 10)
+MOST_TEST_PROCESSES = "4"  # each takes about 1 GB
 
 # What Qt's offscreen platform and VTK's EGL window load on Linux, and the Debian package of each.
 SYSTEM_LIBRARIES = {
@@ -316,7 +317,8 @@ def job_commands(command, python, extra):
     """The command lines of a job, in order; the last one prints what matters most."""
     if command == "demo":
         return demo_commands(str(python), extra)
-    return [[str(python), "-m", "ruff", "check", "."], [str(python), "-m", "pytest", *extra]]
+    parallel = ["-n", "auto", "--maxprocesses", MOST_TEST_PROCESSES, "--dist", "loadfile"]
+    return [[str(python), "-m", "ruff", "check", "."], [str(python), "-m", "pytest", *parallel, *extra]]
 
 
 def run_job(command, python, extra):
