@@ -2,9 +2,18 @@
 
 import slicer
 
+_own = set()
+"""IDs of all layouts of the module."""
+_shown = []
+"""IDs of those that are shown now; the last one covers the others."""
+_users = []
+"""ID of the user's layout, once it was seen."""
+
 
 class LayoutSwitch:
     """Does nothing without views.
+
+    One may be shown over the other; what was below comes back first, and the user's layout in the end.
 
     Args:
         layoutID: a number of its own among all layouts.
@@ -13,12 +22,11 @@ class LayoutSwitch:
 
     def __init__(self, layoutID, description):
         self._layoutID, self._description = layoutID, description
-        self._previous = None
-        self._usersLayout = slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+        _own.add(layoutID)
 
     @property
     def isShown(self):
-        return self._previous is not None
+        return self._layoutID in _shown
 
     def show(self):
         """Switch to the layout; the one before is remembered."""
@@ -28,19 +36,20 @@ class LayoutSwitch:
         node = manager.layoutLogic().GetLayoutNode()
         if not node.IsLayoutDescription(self._layoutID):
             node.AddLayoutDescription(self._layoutID, self._description)
-        if node.GetViewArrangement() != self._layoutID:  # it is, where a scene was saved with it
-            self._usersLayout = node.GetViewArrangement()
-        self._previous = self._usersLayout
+        current = node.GetViewArrangement()
+        if current not in _own:  # one of them is current already where a scene was saved with it
+            _users[:] = [current]
+        _shown.append(self._layoutID)
         node.SetViewArrangement(self._layoutID)
 
     def hide(self):
-        """Back to the user's layout, unless the user has chosen another one meanwhile."""
+        """Back to the layout before, unless the user has chosen another one meanwhile."""
         if not self.isShown:
             return
+        _shown.remove(self._layoutID)
         node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
         if node.GetViewArrangement() == self._layoutID:
-            node.SetViewArrangement(self._previous)
-        self._previous = None
+            node.SetViewArrangement([slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView, *_users, *_shown][-1])
 
     def sliceWidgets(self, names):
         """The widgets of these slice views, as far as they are there."""

@@ -26,7 +26,7 @@ class Patient(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.changed = Signal()
         self.maps, self.notes, self.error = None, (), ""
-        self._node = self._modality = self._task = self._place = None
+        self._node = self._modality = self._anchors = self._task = self._place = None
         self._voxelsTime = 0
         self._isOutdated = False
 
@@ -38,13 +38,16 @@ class Patient(VTKObservationMixin):
     def node(self):
         return self._node
 
-    def setNode(self, node, modality):
-        """Choose the volume and what its intensities mean (DiffUSLib's name). Computes nothing yet."""
-        if node is self._node and modality == self._modality:
+    def setNode(self, node, modality, anchors=None):
+        """Choose the volume, what its intensities mean (DiffUSLib's name), and anchors instead of measured ones.
+
+        Computes nothing yet.
+        """
+        if node is self._node and (modality, anchors) == (self._modality, self._anchors):
             return
         self.cancel()
         self.removeObservers()
-        self._node, self._modality = node, modality
+        self._node, self._modality, self._anchors = node, modality, anchors
         self._forget()
         self._voxelsTime = voxelsTime(node) if node is not None else 0
         if node is not None:
@@ -73,8 +76,8 @@ class Patient(VTKObservationMixin):
         except Exception as error:
             self._onError(error)
             return
-        modality = self._modality
-        self._task = BackgroundTask(lambda: computeMaps(copy, modality), self._onMaps, self._onError)
+        modality, anchors = self._modality, self._anchors
+        self._task = BackgroundTask(lambda: computeMaps(copy, modality, anchors), self._onMaps, self._onError)
         self.changed.emit()
 
     def cancel(self):

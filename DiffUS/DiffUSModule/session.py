@@ -7,7 +7,8 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from . import torch_status
-from .background import BackgroundTask
+from .anchors import editedAnchors
+from .background import BackgroundTask, endAll
 from .image_layout import ImageLayout
 from .live_renderer import LiveRenderer
 from .messages import explain
@@ -22,6 +23,9 @@ from .probe_settings import (
 from .sample_data import knownStartPose
 from .signal import Signal
 from .transducer import Transducer, isTransducer
+
+LONGEST_WAIT_S = 5.0
+"""For threads when the module goes away, so that none is within torch when Python ends."""
 
 
 class Session(VTKObservationMixin):
@@ -97,6 +101,7 @@ class Session(VTKObservationMixin):
         """Before the module goes away."""
         self.deactivate()
         self.setParameters(None)
+        endAll(LONGEST_WAIT_S)
         self.removeObservers()
 
     def say(self, text):
@@ -113,7 +118,8 @@ class Session(VTKObservationMixin):
             return
         self._isUpdating = True
         try:
-            self.patient.setNode(self.parameters.volume, self.parameters.modality.value)
+            anchors = editedAnchors(self.parameters)
+            self.patient.setNode(self.parameters.volume, self.parameters.modality.value, anchors)
             self._setTransducer(self.parameters.transducer)
             self._updateProbe()
             self._updateSettings()

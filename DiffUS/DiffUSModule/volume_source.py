@@ -133,8 +133,11 @@ def _copySegmentation(node):
         slicer.mrmlScene.RemoveNode(labelmap)
 
 
-def computeMaps(copy, modality):
+def computeMaps(copy, modality, anchors=None):
     """DiffUSLib's AcousticMaps of a VolumeCopy; touches no node.
+
+    Args:
+        anchors: DiffUSLib's Anchors in the place of measured ones, for an MRI.
 
     Raises:
         DiffUSError: if the volume cannot be used with this modality.
@@ -144,7 +147,7 @@ def computeMaps(copy, modality):
     from DiffUSLib import acoustic_maps
 
     if copy.labels is None:
-        maps = acoustic_maps(copy.toLibrary(), modality)
+        maps = acoustic_maps(copy.toLibrary(), modality, **({"anchors": anchors} if anchors else {}))
         notes = ()
     else:
         mapping, notes = _tissuesOf(copy.labels)

@@ -96,9 +96,14 @@ def _values(row: Tissue) -> tuple[float, float, float]:
 
 def _matter(anchors: tuple[Anchor, ...]) -> tuple[float, float, float]:
     """Lowest and highest intensity of gray and white matter, and the intensity below which bone is likely."""
-    matter = [a.intensity for a in anchors if a.tissue not in ("cerebrospinal fluid", "edema", "tumor")]
+    names = [tissue(anchor.tissue).name for anchor in anchors]
+    matter = [
+        anchor.intensity
+        for name, anchor in zip(names, anchors, strict=True)
+        if name in ("gray matter", "white matter", "brain")
+    ]
     dark, bright = (min(matter), max(matter)) if matter else (anchors[0].intensity, anchors[-1].intensity)
-    fluid = next((a.intensity for a in anchors if a.tissue == "cerebrospinal fluid"), 0.0)
+    fluid = next((a.intensity for n, a in zip(names, anchors, strict=True) if n == "cerebrospinal fluid"), 0.0)
     if fluid < dark:  # T1
         return (fluid + dark) / 2, 2.0 * bright, 0.8 * fluid
     return 0.6 * dark, (bright + fluid) / 2, 0.4 * dark

@@ -10,5 +10,6 @@ from .transducer_section import TransducerSection
 from .volume_section import VolumeSection
 
 SECTIONS = (
-    StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, KeepSection, AlignSection,
+    StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, KeepSection,
+    AlignSection,
 )  # fmt: skip
