@@ -15,13 +15,12 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration import search, trust
 from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
 from DiffUSLib.registration.features import crop, smoothed
-from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, Objective
+from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, WIDE, Objective
 from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.volume import Volume
 
 _COARSE_SLICES = 3
 _PRIOR_SCALE = 0.02  # of the image: sound in soft tissue is within some 3 % of what scanners assume
-_SECOND_WIND = 4  # times as many starts, if the first search found nothing that stands out
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class Preset:
         prior_mm, prior_deg: standard deviation of the tracking error per axis.
         starts: corrections that are scored at the start.
         climbed: the best of them, that are followed uphill at the coarse scale.
+        survivors: pairs of an iteration, and how many of the climbed go on after it.
+        second_wind: times as many starts, if the first search found nothing that stands out.
         refined: distinct optima followed at the middle scale; the best two end at the fine scale.
     """
 
@@ -39,12 +40,22 @@ class Preset:
     prior_deg: float
     starts: int
     climbed: int
+    survivors: tuple[tuple[int, int], ...]
+    second_wind: int
     refined: int
 
 
 PRESETS = {
-    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=160, climbed=20, refined=4),
-    "robust": Preset(prior_mm=12.0, prior_deg=14.0, starts=1024, climbed=48, refined=8),
+    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=160, climbed=20, survivors=(), second_wind=4, refined=4),
+    "robust": Preset(
+        prior_mm=12.0,
+        prior_deg=14.0,
+        starts=16384,
+        climbed=1024,
+        survivors=((3, 192), (9, 48)),
+        second_wind=1,
+        refined=8,
+    ),
 }
 
 
@@ -177,27 +188,28 @@ class Alignment:
             name = "rigid"
         directions = free_directions(name, self.slices.transducer_to_ras[0])
         maps = self._maps or acoustic_maps(self._volume)
-        coarse, middle, fine = yield from self._objectives(maps)
+        objectives = yield from self._objectives(maps)
+        fine = objectives[-1]
         count = preset.starts
         starts = search.quasi_random_starts(
-            (1 + _SECOND_WIND) * count, settings.prior_units, directions, settings.seed
+            (1 + preset.second_wind) * count, settings.prior_units, directions, settings.seed
         )
-        optima = yield from self._round(coarse, middle, fine, starts[:count], directions)
+        optima = yield from self._round(*objectives, starts[:count], directions)
         null_scores = yield from self._null_scores(fine, optima[0], directions)
         if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.CONTRAST_ACCEPT:
             # Most likely the right hill was missed: look at more places before giving up.
-            optima += yield from self._round(coarse, middle, fine, starts[count:], directions)
+            optima += yield from self._round(*objectives, starts[count:], directions)
             optima.sort(key=lambda optimum: -optimum.posterior)
             null_scores = yield from self._null_scores(fine, optima[0], directions)
         self.result = self._judged(fine, optima, null_scores, directions, time.perf_counter() - began)
 
-    def _round(self, coarse: Objective, middle: Objective, fine: Objective, starts: torch.Tensor, directions):
+    def _round(self, wide: Objective, coarse: Objective, middle: Objective, fine: Objective, starts, directions):
         """One search from these starts; returns its best optimum and, if there is one elsewhere, the next best."""
         preset = PRESETS[self.settings.preset]
-        picked = yield from self._shown(search.rank(coarse, starts, preset.climbed, "start"))
+        picked = yield from self._shown(search.rank(wide, starts, preset.climbed, "start"))
         # The tracker's own pose is always followed.
         picked = torch.cat([torch.zeros(1, UNITS), picked])
-        units, values = yield from self._shown(search.climb(coarse, picked, directions, "coarse"))
+        units, values = yield from self._shown(search.climb(coarse, picked, directions, "coarse", preset.survivors))
         units = search.distinct(units, values, preset.refined)
         units, values = yield from self._shown(search.climb(middle, units, directions, "middle"))
         optima = [(yield from self._shown(search.polish(fine, units[values.argmax()], directions)))]
@@ -217,13 +229,15 @@ class Alignment:
         return torch.cat(scores)
 
     def _objectives(self, maps: AcousticMaps):
-        """What to climb at the coarse, the middle and the fine scale."""
+        """What to compare at the wide, and to climb at the coarse, the middle and the fine scale."""
         prior = self.settings.prior_units
         beginning = Progress("start", 0, 0.0, torch.eye(4, dtype=torch.float64))
         anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(prior[0]))
         smooth, objectives = {}, []
+        few = _spread(self.slices, _COARSE_SLICES)
         for scale, slices in (
-            (COARSE, _spread(self.slices, _COARSE_SLICES)),
+            (WIDE, few),
+            (COARSE, few),
             (MIDDLE, self.slices),
             (FINE, self.slices),
         ):

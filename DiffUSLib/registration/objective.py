@@ -40,6 +40,7 @@ class Scale:
     window: tuple[int, int]
 
 
+WIDE = Scale(2.0, 1.2, 24, 36, (7, 9))  # COARSE at half the cost, to compare thousands of places
 COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
 MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))
 FINE = Scale(1.0, 0.5, 64, 96, (15, 21))

@@ -66,8 +66,18 @@ def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> I
     return starts[torch.cat(scores).argsort(descending=True, stable=True)[:keep]]
 
 
-def climb(objective: Objective, starts: torch.Tensor, directions: torch.Tensor, stage: str) -> Iterator[Step]:
-    """Adam from all starts at once. Yields often; returns the best point of each start and its posterior."""
+def climb(
+    objective: Objective,
+    starts: torch.Tensor,
+    directions: torch.Tensor,
+    stage: str,
+    survivors: tuple[tuple[int, int], ...] = (),
+) -> Iterator[Step]:
+    """Adam from all starts at once. Yields often; returns the best point of each start and its posterior.
+
+    Args:
+        survivors: pairs of an iteration, and how many of the best go on after it.
+    """
     rate, iterations = _LEARNING_MM[stage]
     project = (directions @ directions.T).to(starts)
     units = starts.clone()
@@ -81,6 +91,10 @@ def climb(objective: Objective, starts: torch.Tensor, directions: torch.Tensor, 
         better = value > best
         best, best_units = torch.where(better, value, best), torch.where(better[:, None], units, best_units)
         gradient = gradient @ project
+        if iteration in dict(survivors):
+            kept = best.argsort(descending=True, stable=True)[: dict(survivors)[iteration]]
+            state = (units, gradient, first, second, best, best_units)
+            units, gradient, first, second, best, best_units = (each[kept] for each in state)
         first = 0.8 * first + 0.2 * gradient
         # One scale for all six units, which compare: the path then does not depend on the axes.
         second = 0.95 * second + 0.05 * gradient.square().mean(1, keepdim=True)

@@ -141,7 +141,7 @@ def test_a_simulated_sweep_is_put_right(simulated, shared_data, tmp_path):
 def test_evaluate_writes_its_tables(tmp_path, capsys):
     pytest.importorskip("nilearn")
     folder = tmp_path / "evaluation"
-    run("evaluate", "--tiers", "T2,T5", "--slices", "1", "--poses", "1", "-o", folder)
+    run("evaluate", "--tiers", "T2,T5", "--slices", "1", "--poses", "1", "--perturbations", "1", "-o", folder)
     assert capsys.readouterr().out.count("DiffUS quick") == 2
     assert sorted(path.name for path in folder.iterdir()) == [
         "bins.csv", "cases.csv", "errors.png", "summary.csv", "summary.md",
