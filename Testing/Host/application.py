@@ -8,7 +8,24 @@ from .core_io import IOManager
 from .layout_manager import LayoutManager
 from .stand_in import StandIn
 
-_INHERITED = ("setOverrideCursor", "restoreOverrideCursor", "topLevelWidgets", "clipboard", "palette", "font", "quit")
+_INHERITED = (
+    "exit",
+    "setOverrideCursor",
+    "restoreOverrideCursor",
+    "topLevelWidgets",
+    "clipboard",
+    "palette",
+    "font",
+    "quit",
+)
+
+
+class CommandOptions(StandIn, realClass="qSlicerCoreCommandOptions"):
+    """qSlicerCoreCommandOptions: what slicer.util.exit needs."""
+
+    def __init__(self):
+        super().__init__()
+        self.runPythonAndExit = False
 
 
 class Application(StandIn, realClass="qSlicerApplication"):
@@ -28,6 +45,7 @@ class Application(StandIn, realClass="qSlicerApplication"):
         self._moduleManager = moduleManager
         self._ioManager = IOManager(sceneAndLogics.scene, sceneAndLogics.applicationLogic)
         self._layoutManager = LayoutManager(sceneAndLogics, viewSize) if viewSize else None
+        self._commandOptions = CommandOptions()
         self._temporaryFolder = tempfile.TemporaryDirectory(prefix="diffus-host-")
         self._settings = qt.QSettings(f"{self._temporaryFolder.name}/settings.ini", qt.QSettings.IniFormat)
         self.hostTestingEnabled = False
@@ -62,6 +80,9 @@ class Application(StandIn, realClass="qSlicerApplication"):
 
     def ioManager(self):
         return self._ioManager
+
+    def commandOptions(self):
+        return self._commandOptions
 
     def layoutManager(self):
         return self._layoutManager

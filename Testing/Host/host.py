@@ -102,6 +102,16 @@ class Host:
     def leave_module(self):
         """Select another module."""
         self.panel().exit()
+        if self.mainWindow:
+            self.mainWindow.hostSetPanel(None)
+
+    def select_module(self, name):
+        """Select a module by its name; one that the host does not have, such as Data, has no panel."""
+        isOwn = self._module is not None and name == self._module.name
+        if isOwn and not self.panel().isEntered:
+            self.enter_module(name)
+        elif not isOwn and self._module is not None and self.panel().isEntered:
+            self.leave_module()
 
     def unload_module(self):
         """As at application exit: the panel is left, then cleaned up."""

@@ -102,7 +102,7 @@ class ModuleSelector(StandIn, realClass="qSlicerModuleSelectorToolBar"):
         self._host = host
 
     def selectModule(self, name):
-        self._host.enter_module(name)
+        self._host.select_module(name)
 
 
 class qSlicerMainWindow(Conventions, QtWidgets.QMainWindow):
@@ -131,7 +131,9 @@ class MainWindow:
 
     def hostSetPanel(self, panel):
         """Put a module's panel on the left."""
-        if self._shown and panel is not None:
+        if self._shown and panel is None:
+            self._scroll.takeWidget()
+        elif self._shown:
             self._scroll.setWidget(panel)
 
     def hostViewWidget(self, view):

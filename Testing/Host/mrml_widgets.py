@@ -5,7 +5,8 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from .ctk_widgets import qtProperty
-from .pythonqt import Conventions
+from .pythonqt import Conventions, converted
+from .stand_in import StandIn
 
 
 class qMRMLWidget(Conventions, QtWidgets.QWidget):
@@ -35,6 +36,23 @@ class qSlicerWidget(Conventions, QtWidgets.QWidget):
         """Slot of the real class."""
         self._host_scene = scene
         self.mrmlSceneChanged(scene)
+
+
+class SortFilterProxyModel(StandIn, realClass="qMRMLSortFilterProxyModel"):
+    """What a qMRMLNodeComboBox filters its nodes by, beyond its own properties."""
+
+    def __init__(self, onChanged):
+        super().__init__()
+        self._onChanged, self._hiddenNodeIDs = onChanged, ()
+
+    @property
+    def hiddenNodeIDs(self):
+        return self._hiddenNodeIDs
+
+    @hiddenNodeIDs.setter
+    def hiddenNodeIDs(self, nodeIDs):
+        self._hiddenNodeIDs = tuple(converted(nodeIDs, "QStringList"))
+        self._onChanged()
 
 
 class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
@@ -70,6 +88,7 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
         super().__init__(*arguments)
         self._host_ids, self._host_id, self._host_scene, self._host_tags = [], "", None, []
         self._host_attributes = []
+        self._host_filter = SortFilterProxyModel(self._hostRefresh)
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         self._host_box = QtWidgets.QComboBox()
@@ -120,6 +139,10 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
         self._host_attributes.append((nodeType, name, value))
         self._hostRefresh()
 
+    def sortFilterProxyModel(self):
+        """Invokable of the real class."""
+        return self._host_filter
+
     def addNode(self, nodeType=None):
         """Slot of the real class."""
         className = nodeType or self.nodeTypes[0]
@@ -135,6 +158,8 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
     currentNodeID = QtCore.Property(str, lambda self: self._host_id, _hostWriteNodeID)
 
     def _hostOffers(self, node, nodeType):
+        if node.GetID() in self._host_filter.hiddenNodeIDs:
+            return False
         if node.GetHideFromEditors() and not self.showHidden:
             return False
         if node.GetClassName() in self.hideChildNodeTypes:

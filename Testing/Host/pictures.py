@@ -20,12 +20,16 @@ def toImage(pixels):
 
 def _grab(host, width, height=None):
     panel = host.panel()
+    wasVisible = panel.isVisible()
+    panel.show()  # the layouts of hidden widgets do not follow changed texts
     host.process_events()
     wanted = panel.layout().totalHeightForWidth(width) if panel.layout().hasHeightForWidth() else -1
     wanted = max(wanted, panel.layout().totalSizeHint().height())
     panel.resize(width, height or wanted)
     host.process_events()
-    return panel.grab(), wanted
+    pixmap = panel.grab()
+    panel.setVisible(wasVisible)
+    return pixmap, wanted
 
 
 def grabPanel(host, path, width):

@@ -3,6 +3,8 @@
 import sys
 import types
 
+import slicer
+
 _ARGUMENTS = [
     "category",
     "sampleName",
@@ -36,17 +38,15 @@ class SampleDataSource:
 class SampleDataLogic:
     """The documented functions that a module may use."""
 
-    sources = []
-
     @staticmethod
     def registerCustomSampleDataSource(**arguments):
         """Only the documented arguments are taken."""
         unknown = set(arguments) - set(_ARGUMENTS)
         if unknown:
             raise TypeError(f"registerCustomSampleDataSource has no argument {sorted(unknown)}")
-        known = [source.sampleName for source in SampleDataLogic.sources]
-        if arguments.get("sampleName") not in known:
-            SampleDataLogic.sources.append(SampleDataSource(**arguments))
+        sources = slicer.modules.sampleDataSources.setdefault(arguments["category"], [])
+        if arguments["sampleName"] not in [source.sampleName for source in sources]:
+            sources.append(SampleDataSource(**arguments))
 
     @staticmethod
     def hostClick(sampleName):
@@ -55,13 +55,14 @@ class SampleDataLogic:
         Returns:
             what the custom downloader returns.
         """
-        source = next(item for item in SampleDataLogic.sources if item.sampleName == sampleName)
+        sources = [source for category in slicer.modules.sampleDataSources.values() for source in category]
+        source = next(item for item in sources if item.sampleName == sampleName)
         return source.customDownloader(source)
 
 
 def build():
     """Make the module `SampleData` and enter it in sys.modules."""
-    SampleDataLogic.sources = []
+    slicer.modules.sampleDataSources = {}
     module = types.ModuleType("SampleData")
     module.SampleDataLogic = SampleDataLogic
     sys.modules["SampleData"] = module

@@ -3,7 +3,7 @@
 import slicer
 import vtk
 
-_DATA_CLASSES = ("vtkMRMLDisplayableNode", "vtkMRMLSequenceBrowserNode", "vtkMRMLTableNode", "vtkMRMLPlotChartNode")
+_DATA_CLASSES = ("vtkMRMLDisplayableNode", "vtkMRMLTableNode", "vtkMRMLTextNode", "vtkMRMLPlotChartNode")
 
 
 class SubjectHierarchyPlugins:

@@ -37,6 +37,25 @@ def test_line_places_and_roll_turns(host, widget):
     assert session.transducer.pose()[:3, 3] == pytest.approx([10, 0, 50])
 
 
+def test_a_saved_line_does_not_take_the_transducer_back(host, widget, tmp_path):
+    """After the line placed it the transducer was moved on; the reopened scene has it where it was last."""
+    widget.logic.getParameterNode().volume = add_ct()
+    host.process_events()
+    widget.ui.lineButton.click()
+    line = widget.session.parameters.line
+    line.AddControlPointWorld((0, 0, 50))
+    wait_for_image(host, widget, lambda: line.AddControlPointWorld((0, 0, 0)))
+    wait_for_image(host, widget, lambda: setattr(widget.ui.panSlider, "value", 5))
+    pose = widget.session.transducer.pose()
+    host.save_scene(tmp_path / "scene.mrb")
+    host.close_scene()
+    wait_for_image(host, widget, lambda: host.load_scene(tmp_path / "scene.mrb"))
+    assert widget.session.transducer.pose() == pytest.approx(pose)
+    line = widget.session.parameters.line
+    wait_for_image(host, widget, lambda: line.SetNthControlPointPositionWorld(0, (10, 0, 50)))
+    assert widget.session.transducer.pose()[:3, 3] == pytest.approx([10, 0, 50]), "the line still places it"
+
+
 def test_draw_line_button_starts_placing(host, widget):
     import slicer
 

@@ -1,5 +1,7 @@
 """Choice, placement and shape of the transducer."""
 
+import slicer
+
 from .. import placement
 from ..parameter_node import ProbeKind
 from ..probe_settings import presetNames
@@ -75,6 +77,8 @@ class TransducerSection(Section):
         self._line = line
 
     def onLineMoved(self, caller=None, event=None):
+        if slicer.mrmlScene.IsImporting():  # the points of a saved line come back; the saved pose counts
+            return
         if self._line.GetNumberOfDefinedControlPoints() == 2:
             if self.session.transducer is None:
                 self.session.withMaps(lambda: placement.placeByLine(self.session))

@@ -1,0 +1,172 @@
+"""From the sample head to the reopened scene, by the real buttons."""
+
+import json
+
+import numpy as np
+import slicer
+import vtk
+
+
+def fromSampleHeadToReopenedScene(story):
+    """Head, transducer, live image, slider, line, preset, snapshot, sweep, files, scene."""
+    usersLayout = slicer.app.layoutManager().layout
+    story.screenshot("1_opened")
+    takeSampleHead(story)
+    placeTransducer(story)
+    moveBySlider(story)
+    placeByLine(story)
+    choosePreset(story)
+    keepSnapshot(story)
+    browser = recordSweep(story)
+    exportFiles(story, browser)
+    reopenScene(story)
+    slicer.util.selectModule("Data")
+    slicer.app.processEvents()
+    assert slicer.app.layoutManager().layout == usersLayout, "the user's layout comes back"
+
+
+def takeSampleHead(story):
+    samples = [source.sampleName for source in slicer.modules.sampleDataSources["DiffUS"]]
+    assert "DiffUS head (MRI)" in samples, "the Sample Data module offers the head"
+    assert not story.ui.addButton.enabled
+    story.ui.sampleButton.click()
+    story.waitFor(lambda: story.ui.volumeSelector.currentNode() is not None, "the sample head")
+    assert story.ui.volumeSelector.currentNode().GetName() == "DiffUS head (MRI)"
+
+
+def placeTransducer(story):
+    pixels = story.waitForImage(story.ui.addButton.click, "New transducer")
+    fan = pixels[pixels > 0]
+    assert pixels.shape == (512, 512)
+    assert fan.size > 0.3 * pixels.size
+    assert fan.std() > 10
+    assert (fan < 8).mean() > 0.005, "the ventricles are black"
+    entry, _target = knownPoints(story)
+    assert np.allclose(story.session.transducer.pose()[:3, 3], entry, atol=0.01)
+    story.screenshot("2_placed")
+
+
+def knownPoints(story):
+    """Entry and target that came with the sample head, (3,) RAS in mm each."""
+    return np.array(json.loads(story.session.parameters.volume.GetAttribute("DiffUS.EntryAndTarget")))
+
+
+def moveBySlider(story):
+    before, pose = story.pixels(), story.session.transducer.pose()
+    after = story.waitForImage(lambda: setattr(story.ui.tiltSlider, "value", 10), "tilting")
+    tilted = story.session.transducer.pose()
+    angle = np.degrees(np.arccos(np.clip(tilted[:3, 1] @ pose[:3, 1], -1, 1)))
+    assert abs(angle - 10) < 0.01
+    assert np.allclose(tilted[:3, 3], pose[:3, 3], atol=1e-6), "the face stays where it is"
+    assert not np.array_equal(after, before)
+    story.screenshot("3_tilted")
+
+
+def placeByLine(story):
+    entry, target = knownPoints(story)
+    entry = entry + np.array([0.0, 4.0, 0.0])
+    story.ui.lineButton.click()
+    line = story.session.parameters.line
+    line.AddControlPointWorld(vtk.vtkVector3d(*entry))
+    story.waitForImage(lambda: line.AddControlPointWorld(vtk.vtkVector3d(*target)), "drawing a line")
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
+    pose, direction = story.session.transducer.pose(), target - entry
+    assert np.allclose(pose[:3, 3], entry, atol=1e-3)
+    assert np.allclose(pose[:3, 1], direction / np.linalg.norm(direction), atol=1e-6)
+
+
+def choosePreset(story):
+    ui, session = story.ui, story.session
+    before = story.pixels()
+    names = [ui.presetCombo.itemText(index) for index in range(ui.presetCombo.count)]
+    other = next(index for index, name in enumerate(names) if "burr" in name.lower())
+    after = story.waitForImage(lambda: ui.presetCombo.activated(other), "another preset")
+    assert session.parameters.preset == "burr_hole_sector"
+    assert session.parameters.probe.kind.value == "sector"
+    assert not np.array_equal(after > 0, before > 0), "the fan has another shape"
+    louder = story.waitForImage(lambda: setattr(ui.gainSlider, "value", 12), "more gain")
+    assert louder[louder > 0].mean() > after[after > 0].mean()
+
+
+def keepSnapshot(story):
+    before = story.pixels()
+    story.ui.snapshotButton.click()
+    volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+    snapshots = [node for node in volumes if "snapshot" in node.GetName()]
+    assert len(snapshots) == 1
+    story.waitForImage(lambda: setattr(story.ui.panSlider, "value", 3), "panning")
+    assert np.array_equal(slicer.util.arrayFromVolume(snapshots[0])[0], before), "a snapshot stays"
+
+
+def recordSweep(story):
+    """Record three images; returns the sequence browser."""
+    story.ui.recordButton.click()
+    pixels = [
+        story.waitForImage(lambda shift=shift: setattr(story.ui.slideSlider, "value", shift), "sliding")
+        for shift in (1, 2, 3)
+    ]
+    story.ui.recordButton.click()
+    browsers = slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode")
+    assert len(browsers) == 1
+    browser = browsers[0]
+    assert browser.GetNumberOfItems() >= len(pixels)
+    browser.SetSelectedItemNumber(browser.GetNumberOfItems() - 1)
+    slicer.app.processEvents()
+    image = browser.GetProxyNode(browser.GetMasterSequenceNode())
+    assert np.array_equal(slicer.util.arrayFromVolume(image)[0], pixels[-1])
+    assert np.allclose(
+        slicer.util.arrayFromTransformMatrix(image.GetParentTransformNode()), story.session.transducer.pose()
+    )
+    story.screenshot("4_recorded")
+    return browser
+
+
+def exportFiles(story, browser):
+    """What the file dialogs would write: a dialog would wait for a person."""
+    from DiffUSModule import keep
+    from DiffUSModule.tracked_sweep import loadTrackedSweep
+
+    transducer = story.session.transducer
+    keep.exportImage(transducer, story.path("image.nrrd"))
+    loaded = slicer.util.loadVolume(story.path("image.nrrd"), {"show": False})
+    assert np.array_equal(slicer.util.arrayFromVolume(loaded)[0], story.pixels())
+    assert np.allclose(worldBounds(loaded), worldBounds(transducer.image), atol=1e-3), "a file lands in its place"
+    slicer.mrmlScene.RemoveNode(loaded)
+    recorder = next(section.recorder for section in story.widget.sections if hasattr(section, "recorder"))
+    keep.exportSweep(recorder, story.path("sweep.igs.mha"))
+    reloaded = loadTrackedSweep(story.path("sweep.igs.mha"))
+    assert reloaded.GetNumberOfItems() == browser.GetNumberOfItems()
+    first = reloaded.GetProxyNode(reloaded.GetMasterSequenceNode())
+    browser.SetSelectedItemNumber(0)
+    slicer.app.processEvents()
+    recorded = browser.GetProxyNode(browser.GetMasterSequenceNode())
+    assert np.array_equal(slicer.util.arrayFromVolume(first), slicer.util.arrayFromVolume(recorded))
+    assert np.allclose(worldBounds(first), worldBounds(recorded), atol=0.5), "a reloaded sweep is in its place"
+
+
+def worldBounds(volume):
+    bounds = [0.0] * 6
+    volume.GetRASBounds(bounds)
+    return bounds
+
+
+def reopenScene(story):
+    """Tomorrow: everything is as it was, the image to the last pixel."""
+    ui, session = story.ui, story.session
+    pose, pixels, probe = session.transducer.pose(), story.pixels(), session.probe
+    sweeps = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")
+    assert slicer.util.saveScene(story.path("user_story.mrb"), {})
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert session.transducer is None
+    assert ui.volumeSelector.currentNode() is None
+    again = story.waitForImage(lambda: slicer.util.loadScene(story.path("user_story.mrb"), {}), "reopening the scene")
+    assert ui.volumeSelector.currentNode().GetName() == "DiffUS head (MRI)"
+    assert ui.gainSlider.value == 12
+    assert session.parameters.preset == "burr_hole_sector"
+    assert session.probe == probe
+    assert np.allclose(session.transducer.pose(), pose)
+    assert np.array_equal(again, pixels)
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == sweeps
+    story.screenshot("5_reopened")
