@@ -67,6 +67,8 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def cleanup(self):
         self.closeSections()
+        for section in self.sections:
+            section.end()
         self.setParameterNode(None)
         self.session.close()
         self.removeObservers()

@@ -23,8 +23,8 @@ def _grab(host, width, height=None):
     wasVisible = panel.isVisible()
     panel.show()  # the layouts of hidden widgets do not follow changed texts
     host.process_events()
-    wanted = panel.layout().totalHeightForWidth(width) if panel.layout().hasHeightForWidth() else -1
-    wanted = max(wanted, panel.layout().totalSizeHint().height())
+    layout = panel.layout()
+    wanted = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
     panel.resize(width, height or wanted)
     host.process_events()
     pixmap = panel.grab()

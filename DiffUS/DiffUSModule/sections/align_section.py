@@ -330,14 +330,22 @@ class AlignSection(Section):
         if slicer.mrmlScene.IsClosing():
             self._chosen = self._found = None
 
+    def end(self):
+        self.run.stop()
+
 
 def _figures(result):
     """What moved and how sure that is, in mm."""
-    moved = ", ".join(f"{value:+.1f}" for value in result.displacement_axes_mm)
-    sure = ", ".join(f"{value:.1f}" for value in result.uncertainty_mm)
-    text = _("Moves by {total:.1f} mm<br>Lateral, depth, elevation: {moved} mm<br>Uncertainty: {sure} mm").format(
-        total=result.displacement_mm, moved=moved, sure=sure
+    header = ("", _("lateral"), _("depth"), _("elevation"), _("mean length"))
+    moved = [f"{value:+.1f}" for value in result.displacement_axes_mm]
+    sure = [f"{value:.1f}" for value in result.uncertainty_mm]
+    rows = (
+        header,
+        (_("Moves by (mm)"), *moved, f"{result.displacement_mm:.1f}"),
+        (_("Uncertainty (mm)"), *sure, ""),
     )
+    cells = ["".join(f'<td style="padding-right: 14px">{cell}</td>' for cell in row) for row in rows]
+    text = "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
     if not np.isclose(result.image_scale, 1.0):
-        text += _("<br>Image size: {scale:.3f} (not applied)").format(scale=result.image_scale)
+        text += _("Image size: {scale:.3f} (not applied)").format(scale=result.image_scale)
     return text

@@ -23,6 +23,9 @@ class Section:
     def close(self):
         """The module is left."""
 
+    def end(self):
+        """The panel goes away, after it was left: observe nothing any more."""
+
     def attempt(self, action, *arguments):
         """Do what the user asked for; a mistake becomes a sentence in the panel."""
         self.session.say("")

@@ -1,8 +1,15 @@
 """Choice of the patient's volume."""
 
+import textwrap
+
+import slicer
 from slicer.i18n import tr as _
 
-from .section import Section, setIfDifferent
+from .. import impedance_volume
+from .section import Section, setIfDifferent, setShown
+
+LONGEST_NOTE = 130
+"""Characters below the modality; the tooltip has the rest."""
 
 
 class VolumeSection(Section):
@@ -11,30 +18,57 @@ class VolumeSection(Section):
     def __init__(self, ui, session):
         super().__init__(ui, session)
         ui.sampleButton.connect("clicked()", lambda: self.attempt(self.onSample))
-
-        ui.impedanceButton.connect("toggled(bool)", self.onImpedance)
+        ui.volumeSection.connect("contentsCollapsed(bool)", lambda: self.update())
+        ui.impedanceButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onImpedance, isOn))
+        self._hiddenIDs = []
+        self._shownNode = self._shownMaps = None  # of the impedance
 
     def update(self):
         patient = self.session.patient
+        self._hideOwnVolumes()
         setIfDifferent(self.ui.impedanceButton, "enabled", patient.node is not None)
-        if patient.node is None:
-            setIfDifferent(self.ui.impedanceButton, "checked", False)
+        if self._shownNode is not None:
+            self._updateImpedance(patient)
         if patient.node is None:
             text = _("Load an MRI or CT, or take the sample head.")
         else:
-            text = patient.notes[0] if patient.notes else ""
+            text = textwrap.shorten(patient.notes[0], LONGEST_NOTE, placeholder="...") if patient.notes else ""
         self.ui.modalityNote.toolTip = "\n".join(patient.notes)
         setIfDifferent(self.ui.modalityNote, "text", text)
-        self.ui.modalityNote.setVisible(bool(text))
+        setShown(self.ui.modalityNote, bool(text), self.ui.volumeSection)
+
+    def _hideOwnVolumes(self):
+        """Live images and what else the module made are no patients; snapshots may be looked at."""
+        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        identifiers = [node.GetID() for node in volumes if node.GetAttribute("DiffUS.Role") is not None]
+        if identifiers != self._hiddenIDs:
+            self._hiddenIDs = identifiers
+            self.ui.volumeSelector.sortFilterProxyModel().hiddenNodeIDs = identifiers
+
+    # --- impedance as a volume ---------------------------------------------------------------------------------------
+
+    def _updateImpedance(self, patient):
+        """It follows the maps, and goes with its volume."""
+        if patient.node is not self._shownNode:
+            self.ui.impedanceButton.checked = False
+        elif patient.maps is not None and patient.maps is not self._shownMaps:
+            impedance_volume.updateImpedance(patient.node, patient.maps, self._shownMaps)
+            self._shownMaps = patient.maps
 
     def onImpedance(self, isOn):
-        from ..impedance_volume import hideImpedance, showImpedance
-
-        patient, session = self.session.patient, self.session
         if isOn:
-            session.withMaps(lambda: self.attempt(lambda: session.overImage(lambda: showImpedance(patient))))
-        else:
-            self.attempt(lambda: session.overImage(lambda: hideImpedance(patient)))
+            self.session.withMaps(self._showImpedance)
+        elif self._shownNode is not None:
+            node, self._shownNode, self._shownMaps = self._shownNode, None, None
+            if slicer.mrmlScene.IsNodePresent(node):
+                self.session.overImage(lambda: impedance_volume.hideImpedance(node))
+
+    def _showImpedance(self):
+        patient = self.session.patient
+        self._shownNode, self._shownMaps = patient.node, patient.maps
+        impedance_volume.updateImpedance(patient.node, patient.maps)
+        self.session.overImage(lambda: impedance_volume.showImpedance(patient.node))
+        impedance_volume.showLegend(patient.node)
 
     def close(self):
         setIfDifferent(self.ui.impedanceButton, "checked", False)
