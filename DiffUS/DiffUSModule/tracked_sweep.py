@@ -37,6 +37,21 @@ class TrackedSweep:
     links: Any
 
 
+def sweepAndCalibration(paths):
+    """(path of the sweep, path of its calibration or None) of the files that a person chose together.
+
+    Raises:
+        DiffUSError: if they are not one sweep and at most one calibration.
+    """
+    from DiffUSLib import DiffUSError
+
+    calibrations = [path for path in paths if path.lower().endswith(".xml")]
+    sweeps = [path for path in paths if path not in calibrations]
+    if len(sweeps) != 1 or len(calibrations) > 1:
+        raise DiffUSError(_("Choose one sweep (.mha or .nrrd) and, if it needs one, one calibration (.xml) with it."))
+    return sweeps[0], calibrations[0] if calibrations else None
+
+
 def readTrackedSweep(path, calibrationPath=None):
     """Read a tracked sequence; touches no node, so it may run in a thread.
 

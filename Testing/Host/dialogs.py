@@ -25,6 +25,11 @@ def chooseNextFile(path):
     _fileNames.append(str(path))
 
 
+def chooseNextFiles(paths):
+    """The next dialog for several files returns these paths."""
+    _fileNames.append(tuple(str(path) for path in paths))
+
+
 def answerMessage(text, box):
     """Keep the text; the answer of the test, or the button that Escape or Return would press."""
     messages.append(text)
@@ -42,6 +47,6 @@ def answerFileName(*arguments):
 
 
 def install(qt):
-    """Give the module `qt` file dialogs that return at once, in PythonQt's form (a plain string)."""
-    for name in ("getSaveFileName", "getOpenFileName", "getExistingDirectory"):
+    """Give the module `qt` file dialogs that return at once, in PythonQt's form: a plain string, or several."""
+    for name in ("getSaveFileName", "getOpenFileName", "getOpenFileNames", "getExistingDirectory"):
         setattr(qt.QFileDialog, name, staticmethod(answerFileName))

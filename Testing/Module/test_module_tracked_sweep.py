@@ -209,27 +209,38 @@ def test_a_sweep_is_not_taken_for_the_patient(host, load, shared_data):
     assert widget.logic.getParameterNode().volume is patient
 
 
-def test_a_slice_view_stays_in_the_plane_of_the_image(host, load, shared_data):
-    """Not a line but the image: its four quarters are where they belong in the pixels of the view."""
+def test_the_button_loads_a_sweep_whose_image_fills_its_view_as_it_plays(host, widget, shared_data):
+    """Not a line but the image: places in the frame are where they belong in the pixels of the view."""
     import slicer
-    from DiffUSModule.sweep_view import SweepView
 
-    browser = load(str(shared_data / LIVER))
-    view = SweepView()
-    view.show(select(browser, 0))
+    ui = widget.ui
+    ui.alignSection.collapsed = False
+    host.dialogs.chooseNextFiles([shared_data / CALIBRATION, shared_data / SPINE])
+    ui.loadSweepButton.click()
+    host.wait_until(lambda: ui.ultrasoundSelector.currentNode() is not None, 60)
+    assert "21 frames" in ui.messageLabel.text
+    assert "ImageToProbe" not in ui.alignChain.text and "Probe" in ui.alignChain.text
+    browser = ui.ultrasoundSelector.currentNode()
+    host.wait_until(lambda: "Looking" not in ui.fanNote.text, 60)
     for number in (0, 20):
         image = select(browser, number)
         host.process_events()
-        shown = host.pixels("Red")[..., 0].astype(float)
+        shown = host.pixels("DiffUSOverlay")[..., 0].astype(float)
         frame = slicer.util.arrayFromVolume(image)[0]
-        for share in ((0.35, 0.3), (0.65, 0.3), (0.5, 0.6), (0.4, 0.7)):
+        for share in ((0.4, 0.1), (0.6, 0.1), (0.5, 0.6), (0.45, 0.3)):
             column, row = (int(share[0] * frame.shape[1]), int(share[1] * frame.shape[0]))
-            x, y = host.view("Red").rasToDisplay(world_of(image, column, row))
+            x, y = host.view("DiffUSOverlay").rasToDisplay(world_of(image, column, row))
             y = len(shown) - 1 - y  # rows of a screenshot go down
             seen = shown[int(y) - 4 : int(y) + 5, int(x) - 4 : int(x) + 5].mean()
-            around = frame[row - 6 : row + 7, column - 6 : column + 7].mean()
-            assert seen == pytest.approx(around, abs=25)
-    view.stop()
+            around = frame[row - 8 : row + 9, column - 8 : column + 9].mean()
+            assert seen == pytest.approx(around, abs=30)
+
+
+def test_files_that_do_not_belong_together_are_a_sentence(host, widget):
+    widget.ui.alignSection.collapsed = False
+    host.dialogs.chooseNextFiles(["a.igs.mha", "b.igs.mha"])
+    widget.ui.loadSweepButton.click()
+    assert "one sweep" in widget.ui.messageLabel.text
 
 
 def test_a_saved_scene_brings_the_sweep_back(host, load, tmp_path):

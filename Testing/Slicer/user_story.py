@@ -16,11 +16,11 @@ def _start():
 
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
     import image_story
-    import own_test
+    import own_test_class
     import unattended
 
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(slicer.app.temporaryPath, "DiffUS")
-    unattended.run([image_story.fromSampleHeadToReopenedScene, own_test.ownTestOfTheModule], folder)
+    unattended.run([image_story.fromSampleHeadToReopenedScene, own_test_class.ownTestOfTheModule], folder)
 
 
 _start()

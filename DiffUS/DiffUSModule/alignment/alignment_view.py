@@ -5,6 +5,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..layout_switch import LayoutSwitch
+from ..plane_follower import PlaneFollower
 from ..slice_alignment import alignSlice, fitSlice, imagePlane
 from ..transducer import showAsUltrasound
 from .ultrasound_source import isThreeDimensional
@@ -36,6 +37,7 @@ class AlignmentView:
     """
 
     def __init__(self):
+        self._follower = PlaneFollower()
         self._switch = LayoutSwitch(LAYOUT_ID, DESCRIPTION)
 
     @property
@@ -55,6 +57,7 @@ class AlignmentView:
 
     def hide(self):
         """Back to the user's layout."""
+        self._follower.stop()
         if self.isShown:
             self._setVisibleIn3D(False)
         self._switch.hide()
@@ -82,13 +85,16 @@ class AlignmentView:
         return None
 
     def showImage(self, imageNode, patientNode):
-        """The ultrasound alone, where it stands now; a volume as the views happen to cut it."""
+        """The ultrasound alone, also as it moves; a volume as the views happen to cut it."""
+        self._follower.stop()
         self._setLayers(imageNode, patientNode, imageNode)
-        if not isThreeDimensional(imageNode):
+        if not isThreeDimensional(imageNode) and imageNode.GetImageData() is not None:
             self._align(*imagePlane(imageNode))
+            self._follower.follow(imageNode, [widget.mrmlSliceNode() for widget in self._widgets()])
 
     def showOverlay(self, pixels, imageToRas, imageNode, patientNode):
         """Show (H, W) uint8 pixels that stand at a (4, 4) matrix, and the plane that they lie in."""
+        self._follower.stop()
         node = self.overlay() or self._makeOverlay()
         wasModified = node.StartModify()
         node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(imageToRas))

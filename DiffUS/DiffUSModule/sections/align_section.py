@@ -266,19 +266,22 @@ class AlignSection(Section):
 
     def onLoadSweep(self):
         """Ask for a file; reading it takes seconds: in the background."""
-        from ..tracked_sweep import addTrackedSweep, readTrackedSweep
+        from ..tracked_sweep import addTrackedSweep, readTrackedSweep, sweepAndCalibration
 
-        filters = _("Tracked ultrasound (*.mha *.nrrd)")
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), _("Load tracked ultrasound"), "", filters)
-        if not path:
+        filters = _("Tracked ultrasound, and its calibration (*.mha *.nrrd *.xml)")
+        title = _("Load tracked ultrasound")
+        paths = qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), title, "", filters)
+        if not paths:
             return
+        sweepPath, calibrationPath = sweepAndCalibration(paths)
 
         def choose(sweep):
             browser = addTrackedSweep(sweep)
             self.session.parameters.ultrasound = browser
             self.session.say(browser.GetDescription())
 
-        self.session.inBackground(_("Loading tracked ultrasound..."), lambda: readTrackedSweep(path), choose)
+        activity = _("Loading tracked ultrasound...")
+        self.session.inBackground(activity, lambda: readTrackedSweep(sweepPath, calibrationPath), choose)
 
     def onAlign(self):
         if self.run.state in (State.WAITING, State.RUNNING):

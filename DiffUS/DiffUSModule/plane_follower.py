@@ -1,0 +1,31 @@
+"""Slice views that stay in the plane of a moving image: in any other plane the image shows as a line."""
+
+import slicer
+from slicer.util import VTKObservationMixin
+
+from .slice_alignment import alignSlice, imagePlane
+
+
+class PlaneFollower(VTKObservationMixin):
+    """Turns slice views with a flat image, for instance as the sweep that it belongs to plays."""
+
+    def __init__(self):
+        VTKObservationMixin.__init__(self)
+        self._image, self._sliceNodes = None, ()
+
+    def follow(self, imageNode, sliceNodes):
+        """Keep these slice nodes in the plane of the image from now on; their zoom stays."""
+        self.stop()
+        self._image, self._sliceNodes = imageNode, tuple(sliceNodes)
+        self.addObserver(imageNode, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._align)
+        self._align()
+
+    def stop(self):
+        """Leave the views as they are."""
+        self.removeObservers()
+        self._image, self._sliceNodes = None, ()
+
+    def _align(self, caller=None, event=None):
+        plane = imagePlane(self._image)
+        for sliceNode in self._sliceNodes:
+            alignSlice(sliceNode, *plane)
