@@ -6,44 +6,65 @@ from slicer.i18n import tr as _
 
 IMPEDANCE_ROLE = "DiffUS.Impedance"
 COLORS = "vtkMRMLColorTableNodeIron"
-SHOWN_MRAYL = (1.4, 1.8)
-"""Soft tissue; bone is brighter than the scale."""
+SHOWN_MRAYL = (1.45, 1.70)
+"""Fluid, brain and other soft tissue; bone is brighter than the scale, fat darker."""
 
 
-def showImpedance(patient):
-    """Show the impedance (MRayl) of a Patient's maps in all slice views, below the image.
+def impedanceOf(volumeNode):
+    """The impedance volume of a volume, or None if none was made."""
+    return volumeNode.GetNodeReference(IMPEDANCE_ROLE)
+
+
+def updateImpedance(volumeNode, maps, before=None):
+    """Bring the impedance volume (MRayl) of a volume up to date.
+
+    Args:
+        before: the maps that it shows now; voxels that are the same are not copied again.
 
     Returns:
         the volume node, the same one at each call for a volume.
     """
-    maps = patient.maps
-    node = patient.node.GetNodeReference(IMPEDANCE_ROLE)
+    node = impedanceOf(volumeNode)
     if node is None:
-        name = f"{patient.node.GetName()} {_('impedance')}"
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+        node = slicer.mrmlScene.AddNewNodeByClass(
+            "vtkMRMLScalarVolumeNode", f"{volumeNode.GetName()} {_('impedance')}"
+        )
         node.SetAttribute("DiffUS.Role", IMPEDANCE_ROLE)
-        patient.node.SetNodeReferenceID(IMPEDANCE_ROLE, node.GetID())
+        volumeNode.SetNodeReferenceID(IMPEDANCE_ROLE, node.GetID())
+        before = None
     node.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(maps.ijk_to_ras.numpy()))
-    slicer.util.updateVolumeFromArray(node, maps.impedance.detach().cpu().numpy().astype(np.float32))
+    if before is None or not maps.has_voxels_of(before):
+        slicer.util.updateVolumeFromArray(node, maps.impedance.detach().cpu().numpy().astype(np.float32))
+    return node
+
+
+def showImpedance(volumeNode):
+    """Show the impedance volume in all slice views, below the image."""
+    node = impedanceOf(volumeNode)
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetAndObserveColorNodeID(COLORS)
     display.SetAutoWindowLevel(False)
     display.SetWindowLevelMinMax(*SHOWN_MRAYL)
-    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
-    legend.SetTitleText(_("MRayl"))
-    legend.SetVisibility(True)
     slicer.util.setSliceViewerLayers(background=node)
-    return node
 
 
-def hideImpedance(patient):
+def showLegend(volumeNode):
+    """Show the color bar in the views that show the impedance volume now: Slicer looks only when the bar changes."""
+    legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(impedanceOf(volumeNode))
+    legend.SetTitleText(_("MRayl"))
+    legend.SetLabelFormat("%.2f")
+    legend.SetVisibility(True)
+    legend.Modified()
+
+
+def hideImpedance(volumeNode):
     """Show the volume itself again; the impedance stays in the scene."""
-    node = patient.node.GetNodeReference(IMPEDANCE_ROLE) if patient.node is not None else None
+    node = impedanceOf(volumeNode)
     if node is None:
         return
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
     if legend is not None:
         legend.SetVisibility(False)
-    if patient.node.IsA("vtkMRMLScalarVolumeNode"):
-        slicer.util.setSliceViewerLayers(background=patient.node)
+    if volumeNode.IsA("vtkMRMLScalarVolumeNode"):
+        slicer.util.setSliceViewerLayers(background=volumeNode)

@@ -95,7 +95,7 @@ class Session(VTKObservationMixin):
         self.patient.cancel()
         self.live.stop()
         self.layout.hide()
-        torch_status.releaseDeviceMemory()
+        torch_status.releaseMemory()
 
     def close(self):
         """Before the module goes away."""

@@ -62,8 +62,9 @@ def installTorch():
     return isTorchInstalled()
 
 
-def releaseDeviceMemory():
-    """Give cached GPU memory back to other programs."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+def releaseMemory():
+    """Let go of what the library keeps between images, and of cached GPU memory."""
+    if "torch" in sys.modules:
+        from DiffUSLib import release_memory
+
+        release_memory()

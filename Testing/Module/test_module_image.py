@@ -176,6 +176,10 @@ def test_impedance_is_a_volume_with_a_color_bar(host, placed):
     assert impedance[hounsfield == 40].max() < 2.0
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(node)
     assert legend.GetVisibility()
+    host.process_events(0.1)
+    for view, isShown in (("Red", True), ("DiffUSReslice", True), ("DiffUSImage", False)):
+        manager = host.view(view).displayableManager("vtkMRMLColorLegendDisplayableManager")
+        assert bool(manager.GetColorLegendActor(legend).GetVisibility()) is isShown, view
     manager = slicer.app.layoutManager()
     assert manager.sliceWidget("Red").mrmlSliceCompositeNode().GetBackgroundVolumeID() == node.GetID()
     image = placed.session.transducer.image
@@ -184,3 +188,39 @@ def test_impedance_is_a_volume_with_a_color_bar(host, placed):
     placed.ui.impedanceButton.click()
     assert not legend.GetVisibility()
     assert manager.sliceWidget("Red").mrmlSliceCompositeNode().GetBackgroundVolumeID() == ct.GetID()
+
+
+def test_impedance_follows_its_volume(host, placed):
+    """It goes where the volume goes, changes with its voxels, and ends with the choice of another volume."""
+    import slicer
+
+    ct = placed.session.parameters.volume
+    placed.ui.impedanceButton.click()
+    node = ct.GetNodeReference("DiffUS.Impedance")
+    moved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "Moved")
+    slicer.util.updateTransformMatrixFromArray(
+        moved, np.array([[1.0, 0, 0, 7], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    )
+    origin = np.array(node.GetOrigin())
+    wait_for_image(host, placed, lambda: ct.SetAndObserveTransformNodeID(moved.GetID()))
+    assert np.array(node.GetOrigin()) - origin == pytest.approx([7, 0, 0])
+    voxels = slicer.util.arrayFromVolume(ct)
+    voxels[voxels == 1200] = 40
+    voxels[0, 0, 0] = 60
+    wait_for_image(host, placed, lambda: slicer.util.arrayFromVolumeModified(ct))
+    assert slicer.util.arrayFromVolume(node).max() < 2
+    wait_for_image(host, placed, lambda: placed.ui.volumeSelector.setCurrentNode(add_ct("Other")))
+    assert not placed.ui.impedanceButton.checked
+    assert not slicer.modules.colors.logic().GetColorLegendDisplayNode(node).GetVisibility()
+
+
+def test_what_the_module_made_is_not_offered_as_a_patient(host, placed):
+    """Live image and impedance are no patients; a snapshot may be looked at, whatever its use."""
+    placed.ui.impedanceButton.click()
+    host.process_events()
+    selector = placed.ui.volumeSelector
+    assert selector.nodeCount() == 1
+    assert selector.currentNode().GetName() == "CT"
+    placed.ui.snapshotButton.click()
+    host.process_events()
+    assert selector.nodeCount() == 2

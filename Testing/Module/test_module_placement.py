@@ -6,14 +6,21 @@ import pytest
 from Testing.Module.conftest import add_ct, wait_for_image
 
 
-def add_body(name="Body"):
-    """A CT: a ball of soft tissue with a radius of 45 mm around the origin, in air."""
+def add_body(name="Body", skull_mm=()):
+    """A CT: a ball of soft tissue with a radius of 45 mm around the origin, in air.
+
+    Args:
+        skull_mm: inner and outer radius of a closed skull in it.
+    """
     import slicer
 
-    node = add_ct(name)
+    node = add_ct(name, sphere_ras_mm=(500, 0, 0))
     voxels = slicer.util.arrayFromVolume(node)
     k, j, i = (np.indices(voxels.shape) - 29.5) * 2
-    voxels[np.sqrt(i**2 + j**2 + k**2) > 45] = -1000
+    radius = np.sqrt(i**2 + j**2 + k**2)
+    voxels[radius > 45] = -1000
+    if skull_mm:
+        voxels[(radius > skull_mm[0]) & (radius < skull_mm[1])] = 1200
     slicer.util.arrayFromVolumeModified(node)
     return node
 
@@ -87,13 +94,32 @@ def test_slice_view_gives_plane_and_place(host, widget):
     assert np.linalg.det(pose[:3, :3]) == pytest.approx(1)
 
 
-def test_snap_puts_the_face_on_the_skin(host, widget):
+@pytest.mark.parametrize(("button", "surface_mm"), [("skinButton", 45), ("brainButton", 34)])
+@pytest.mark.parametrize("direction", [(0, 0, 1), (0.6, 0, 0.8)])
+def test_snap_puts_the_face_on_the_surface(host, widget, button, surface_mm, direction):
+    """Skin at 45 mm from the middle of a ball, brain at 34 mm beneath a skull of 6 mm; nothing else moves."""
+    from Testing.Module.conftest import place
+
+    direction = np.array(direction)
+    widget.logic.getParameterNode().volume = add_body(skull_mm=(34, 40))
+    wait_for_image(host, widget, lambda: place(widget, 58 * direction, (0, 0, 0)))
+    before = widget.session.transducer.pose()
+    wait_for_image(host, widget, getattr(widget.ui, button).click)
+    pose = widget.session.transducer.pose()
+    assert pose[:3, 3] @ direction == pytest.approx(surface_mm, abs=2)  # voxels of 2 mm
+    assert np.cross(pose[:3, 3], direction) == pytest.approx(0, abs=1e-6)
+    assert pose[:3, :3] == pytest.approx(before[:3, :3])
+    assert widget.ui.undoButton.enabled
+
+
+def test_snap_to_brain_where_there_is_no_bone(host, widget):
+    """A craniotomy: where the beam meets no bone, the brain lies open and the face sits on what is there."""
     from Testing.Module.conftest import place
 
     widget.logic.getParameterNode().volume = add_body()
     wait_for_image(host, widget, lambda: place(widget, (0, 0, 58), (0, 0, 0)))
-    wait_for_image(host, widget, widget.ui.skinButton.click)
-    assert widget.session.transducer.pose()[:3, 3] == pytest.approx([0, 0, 45], abs=2)
+    wait_for_image(host, widget, widget.ui.brainButton.click)
+    assert widget.session.transducer.pose()[2, 3] == pytest.approx(45, abs=2)
 
 
 def test_snap_away_from_the_patient_is_a_sentence(host, widget):

@@ -194,6 +194,8 @@ def test_lack_of_gpu_memory_is_a_message_and_the_image_goes_on(host, placed, mon
 
 
 def test_leaving_stops_and_entering_goes_on(host, placed):
+    import sys
+
     import slicer
 
     host.leave_module()
@@ -202,6 +204,7 @@ def test_leaving_stops_and_entering_goes_on(host, placed):
     host.process_events(0.2)
     assert images.count == 0
     assert placed.session.live._renderer is None, "memory of the device is let go"
+    assert sys.modules["DiffUSLib.image_formation.scatterers"]._field.cache_info().currsize == 0
     wait_for_image(host, placed, lambda: host.enter_module("DiffUS"))
 
 
