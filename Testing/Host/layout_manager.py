@@ -4,6 +4,7 @@ import slicer
 import vtk
 
 from .layout_geometry import viewRectangles
+from .plot_render_view import PlotRenderView
 from .slice_render_view import SliceRenderView
 from .stand_in import StandIn
 from .threed_render_view import ThreeDRenderView
@@ -110,7 +111,7 @@ class LayoutManager(StandIn, realClass="qSlicerLayoutManager"):
         super().__init__()
         self._logics = sceneAndLogics
         self._size = size
-        self._slices, self._threeDs = {}, {}  # by layout name
+        self._slices, self._threeDs, self._plots = {}, {}, {}  # by layout name
         self._visible = []  # (view, rectangle) of the current layout
         sceneAndLogics.layoutLogic.SetMRMLScene(sceneAndLogics.scene)
         self._node = sceneAndLogics.layoutLogic.GetLayoutNode()
@@ -143,15 +144,19 @@ class LayoutManager(StandIn, realClass="qSlicerLayoutManager"):
             if tag not in self._threeDs:
                 self._threeDs[tag] = ThreeDWidget(ThreeDRenderView(scene, logic, node, size))
             return self._threeDs[tag].hostView
-        return None  # a plot or a table: its node is real, its view is not drawn here
+        if className == "vtkMRMLPlotViewNode":
+            if tag not in self._plots:
+                self._plots[tag] = PlotRenderView(node, size)
+            return self._plots[tag]
+        return None  # a table: its node is real, its view is not drawn here
 
     def hostVisibleViews(self):
-        """(view, (left, top, width, height)) of each slice and 3D view of the current layout."""
+        """(view, (left, top, width, height)) of each slice, 3D and plot view of the current layout."""
         return list(self._visible)
 
     def hostView(self, name):
-        """The view of a layout name: a slice view ("Red") or a 3D view ("1")."""
-        return (self._slices.get(name) or self._threeDs[name]).hostView
+        """The view of a layout name: a slice view ("Red"), a 3D view ("1") or a plot view."""
+        return self._plots[name] if name in self._plots else (self._slices.get(name) or self._threeDs[name]).hostView
 
     def hostResize(self, width, height):
         """Another size of the whole view area."""
@@ -161,6 +166,8 @@ class LayoutManager(StandIn, realClass="qSlicerLayoutManager"):
     def hostClose(self):
         for widget in [*self._slices.values(), *self._threeDs.values()]:
             widget.hostView.close()
+        for view in self._plots.values():
+            view.close()
 
     def layoutLogic(self):
         return self._logics.layoutLogic

@@ -167,3 +167,38 @@ def test_vtk_errors_are_failures(host):
     with host.failures.expected() as failures:
         host.scene.AddNewNodeByClass("vtkMRMLNoSuchNode")
     assert "VTK" in failures[0]
+
+
+def test_plot_view_draws_its_chart(host):
+    """A steep line leaves dark pixels where it runs, and none before it has a table."""
+    import slicer
+    import vtk
+
+    scene = slicer.mrmlScene
+    node = scene.AddNewNodeByClass("vtkMRMLPlotViewNode", "Plot")
+    from Testing.Host.plot_render_view import PlotRenderView
+
+    view = PlotRenderView(node, (200, 200))
+    assert view.pixels().min() == 255
+    table = scene.AddNewNodeByClass("vtkMRMLTableNode")
+    for name in ("x", "y"):
+        column = vtk.vtkFloatArray()
+        column.SetName(name)
+        for value in range(3):
+            column.InsertNextValue(value)
+        table.AddColumn(column)
+    series = scene.AddNewNodeByClass("vtkMRMLPlotSeriesNode")
+    series.SetAndObserveTableNodeID(table.GetID())
+    series.SetXColumnName("x")
+    series.SetYColumnName("y")
+    series.SetColor(1.0, 0.0, 0.0)
+    series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
+    chart = scene.AddNewNodeByClass("vtkMRMLPlotChartNode")
+    chart.AddAndObservePlotSeriesNodeID(series.GetID())
+    node.SetPlotChartNodeID(chart.GetID())
+    view.renderIfOutdated()
+    red, green, blue = view.pixels().astype(int).transpose(2, 0, 1)
+    rows, columns = ((red > 200) & (green < 100) & (blue < 100)).nonzero()
+    assert len(rows) > 50
+    assert columns[rows.argmin()] > columns[rows.argmax()] + 40, "it rises to the right"
+    view.close()

@@ -171,6 +171,26 @@ def test_overlay_shows_both_images_at_the_place_of_the_ultrasound(host, prepared
     assert slicer.util.arrayFromVolume(overlay)[0].shape == (shown.shape[0], 2 * shown.shape[1])
 
 
+def test_views_follow_the_image_as_the_sweep_plays_and_after_a_cancel(host, prepared, case, error):
+    import slicer
+
+    browser = add_case(case, error)
+    choose(host, prepared, browser)
+    align(host, prepared)
+    prepared.ui.revertButton.click()
+    browser.SetSelectedItemNumber(2)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    host.process_events()
+    plane = (error @ case.tracked[2])[:3]
+    for name in ("DiffUSOverlay", "DiffUSPatient"):
+        view = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
+        seen = slicer.util.arrayFromVTKMatrix(view.GetSliceToRAS())
+        assert abs(seen[:3, 2] @ plane[:, 2]) == pytest.approx(1, abs=1e-6)
+        assert plane[:, 2] @ (seen[:3, 3] - plane[:, 3]) == pytest.approx(0, abs=1e-6)
+    layers = slicer.app.layoutManager().sliceWidget("DiffUSOverlay").mrmlSliceCompositeNode()
+    assert layers.GetBackgroundVolumeID() == image_of(browser).GetID()
+
+
 def test_correction_stays_below_what_moves_the_volume_too(host, prepared, case, error):
     """Ultrasound and volume under one more transform: it moves both, so the correction must not stand above it."""
     import slicer

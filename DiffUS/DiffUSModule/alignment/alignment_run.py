@@ -105,7 +105,7 @@ class AlignmentRun(VTKObservationMixin):
             correction.remove()
         self._token = self._snapshot = self._rendered = self.outcome = None
         self.stage, self.iteration = "", 0
-        self.view.removeOverlay()
+        self._showImageAgain()
         self._setState(State.IDLE)
 
     def accept(self):
@@ -218,6 +218,12 @@ class AlignmentRun(VTKObservationMixin):
         return np.concatenate([placesOf(self._ultrasound, self._numbers), placeOf(self._patient)[None]])
 
     # --- pictures ----------------------------------------------------------------------------------------------------
+
+    def _showImageAgain(self):
+        if self.view.overlay() is not None:
+            self.view.removeOverlay()
+            if slicer.mrmlScene.IsNodePresent(self._image) and not slicer.mrmlScene.IsClosing():
+                self.view.showImage(self._image, self._patient)
 
     def _showOutcome(self):
         isApplied = self.isApplied

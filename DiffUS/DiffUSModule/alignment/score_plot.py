@@ -11,7 +11,8 @@ STEP, SCORE = "Step", "Agreement"
 class ScorePlot:
     """Draws how much the agreement grew.
 
-    Scores compare within a stage only; so the curve sums what each stage gained over its own beginning.
+    Scores compare within a stage only; so the curve sums what each stage gained over its own beginning. A stage may
+    also follow the second best place: the curve stays at the best.
     """
 
     def __init__(self):
@@ -34,11 +35,13 @@ class ScorePlot:
         series.SetYColumnName(SCORE)
 
     def add(self, stage, score):
-        """One step more."""
+        """One step more; a score of 0 is that of a step before the first comparison."""
+        if score == 0.0:
+            return
         if stage != self._stage:
             self._gained += self._last - self._first
-            self._stage, self._first = stage, score
-        self._last = score
+            self._stage, self._first, self._last = stage, score, score
+        self._last = max(self._last, score)
         data = self.table().GetTable()
         row = data.InsertNextBlankRow()
         data.SetValue(row, 0, float(row))
@@ -60,7 +63,7 @@ class ScorePlot:
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
             chart.SetTitle(_("Agreement gained"))
             chart.SetXAxisTitle(_("step"))
-            chart.SetYAxisTitle(_("log-likelihood, nats"))
+            chart.SetYAxisTitle(_("log-posterior, nats"))
             chart.SetLegendVisibility(False)
         return chart
 
