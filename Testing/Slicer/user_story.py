@@ -15,12 +15,18 @@ def _start():
     import slicer
 
     sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+    import align_story
     import image_story
     import own_test_class
     import unattended
 
     folder = sys.argv[1] if len(sys.argv) > 1 else os.path.join(slicer.app.temporaryPath, "DiffUS")
-    unattended.run([image_story.fromSampleHeadToReopenedScene, own_test_class.ownTestOfTheModule], folder)
+    stories = [
+        image_story.fromSampleHeadToReopenedScene,
+        align_story.alignDisplacedSweep,
+        own_test_class.ownTestOfTheModule,
+    ]
+    unattended.run(stories, folder)
 
 
 _start()
