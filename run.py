@@ -292,7 +292,7 @@ def ensure_environment(environment=ENVIRONMENT):
 
 
 def demo_commands(python, extra):
-    """The demo renders, drives the Slicer module on the same volume and aligns a simulated sweep to it.
+    """The demo renders, aligns a simulated sweep to the same volume, and drives the Slicer module with both.
 
     With `--window` it renders and opens the module to play with.
     """
@@ -307,10 +307,8 @@ def demo_commands(python, extra):
     volume = os.path.join(options.output, "mni152_t1.nii.gz")
     if options.window:
         return [render, [python, "-m", "Testing.Host.demo", volume, "--window"]]
-    return [
-        render,
-        *([python, "-m", f"Testing.{room}.demo", volume, options.output] for room in ("Host", "Simulator")),
-    ]
+    align, module = ([python, "-m", f"Testing.{room}.demo", volume, options.output] for room in ("Simulator", "Host"))
+    return [render, align, module]
 
 
 def job_commands(command, python, extra):

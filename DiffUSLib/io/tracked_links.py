@@ -54,14 +54,20 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
     whole, valid = tracked.image_to(goal, constants)
     steps = find_chain(together, "Image", goal)
     frames = ["Image", *(split_transform_name(name)[0 if inverted else 1] for name, inverted in steps)]
-    moving = [index for index, (name, _) in enumerate(steps) if name in tracked.transforms] or range(len(steps))
+    # A file may repeat the calibration and the registration to the patient for each frame.
+    moving = [index for index, (name, _) in enumerate(steps) if _moves(tracked.transforms.get(name), valid)]
+    tracking_steps = [index for index, (name, _) in enumerate(steps) if name in tracked.transforms]
+    moving = moving or tracking_steps or range(len(steps))
     start, end = moving[0], moving[-1] + 1
 
     def between(first: int, last: int) -> torch.Tensor:
         parts = {name: together[name] for name, _ in steps[first:last]}
         return compose_chain(parts, frames[first], frames[last])
 
-    first_link, tracking = between(0, start), between(start, end).expand(len(valid), 4, 4)
+    def constant(first: int, last: int) -> torch.Tensor:
+        return between(first, last).expand(len(valid), 4, 4)[valid][0]
+
+    first_link, tracking = constant(0, start), between(start, end).expand(len(valid), 4, 4)
     spacing = torch.tensor(tracked.pixel_spacing_mm, dtype=torch.float64)
     if hold_pixel_size(tracked.matrices("Image", goal, constants)[0][valid]):
         spacing = (first_link if start > 0 else tracking[valid])[..., :3, :2].norm(dim=-2).reshape(-1, 2).mean(0)
@@ -71,12 +77,17 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
         pixel_spacing_mm=(float(spacing[0]), float(spacing[1])),
         image_to_probe=_with_normal(first_link),
         probe_to_reference=tracking if start > 0 else _with_normal(tracking),
-        reference_to_ras=between(end, len(steps)),
+        reference_to_ras=constant(end, len(steps)),
         probe=frames[start],
         reference=frames[end],
         valid=valid,
         notes=(*tracked.notes, *_remarks(whole, valid)),
     )
+
+
+def _moves(matrices: torch.Tensor | None, valid: torch.Tensor) -> bool:
+    """Whether (N, 4, 4) matrices differ between valid frames."""
+    return matrices is not None and not torch.allclose(matrices[valid], matrices[valid][:1], rtol=0, atol=1e-9)
 
 
 def _with_normal(matrix: torch.Tensor) -> torch.Tensor:

@@ -5,8 +5,11 @@ python -m Testing.Host.demo VOLUME --window                 a window to play wit
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
+
+from Testing.Simulator.demo import SWEEP
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "DiffUS"
 
@@ -36,12 +39,31 @@ def open_module(host, volume_path):
     return widget
 
 
+def align_sweep(host, widget, path):
+    """Load a tracked sweep through the module and align it; the sections but the alignment's are closed.
+
+    Returns:
+        the verdict as the panel words it.
+    """
+    from DiffUSModule.tracked_sweep import loadTrackedSweep
+
+    for section in (widget.ui.transducerSection, widget.ui.imageSection, widget.ui.volumeSection):
+        section.collapsed = True
+    widget.ui.alignSection.collapsed = False
+    widget.logic.getParameterNode().ultrasound = loadTrackedSweep(str(path))
+    host.wait_until(lambda: widget.ui.detectFanButton.enabled, 60)
+    widget.ui.alignButton.click()
+    host.wait_until(lambda: widget.ui.acceptButton.enabled or not widget.ui.alignVerdict.isHidden(), 300)
+    host.process_events(0.5)
+    return widget.ui.alignVerdict.text
+
+
 def write_demo(volume_path, output_folder, say=print):
-    """Screenshots of panel, views and both, and an .mrb scene.
+    """Screenshots of panel, views and both, and an .mrb scene; then the simulated sweep aligned, if it is there.
 
     Args:
         volume_path: anything that Slicer loads as a volume.
-        output_folder: is made if it is not there.
+        output_folder: is made if it is not there; Testing.Simulator.demo puts the sweep into it.
         say: called with a sentence for each step.
 
     Returns:
@@ -53,7 +75,7 @@ def write_demo(volume_path, output_folder, say=print):
     folder = Path(output_folder)
     folder.mkdir(parents=True, exist_ok=True)
     say("Opening the Slicer module without Slicer and placing a transducer.")
-    open_module(host, volume_path)
+    widget = open_module(host, volume_path)
     paths = [folder / name for name in ("module_panel.png", "module_image.png", "module_reslice.png", "module.png")]
     host.screenshot_panel(paths[0])
     host.screenshot_view("DiffUSImage", paths[1])
@@ -62,11 +84,18 @@ def write_demo(volume_path, output_folder, say=print):
     scene = folder / "module_scene.mrb"
     host.save_scene(scene)
     say("Saved the scene; open it in Slicer with File / Add data.")
+    paths.append(scene)
+    sweep = folder / SWEEP
+    if sweep.exists():
+        say("Aligning the simulated sweep in the module.")
+        say(re.sub("<.*?>", "", align_sweep(host, widget, sweep)))
+        paths.append(folder / "module_align.png")
+        host.screenshot_window(paths[-1])
     problems = host.failures.take()
     host.close()
     if problems:
         raise RuntimeError("the module reported: " + "; ".join(problems))
-    return [*paths, scene]
+    return paths
 
 
 def show_window(volume_path):

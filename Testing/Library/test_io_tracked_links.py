@@ -61,6 +61,19 @@ def test_calibration_tracking_and_patient_are_three_links(frame):
     assert np.linalg.det(calibration[:3, :3]) == pytest.approx(1, abs=1e-3)
 
 
+def test_a_calibration_and_a_registration_repeated_for_each_frame_are_constant_links():
+    def each(matrix):
+        return torch.from_numpy(np.stack([np.eye(4), matrix, matrix]))  # the first frame is not valid
+
+    ras, tracking = a_rigid(60), stack(1)
+    names = {"ImageToProbe": each(CALIBRATION), "ProbeToReference": tracking, "ReferenceToRas": each(ras)}
+    found = tracked_links(a_sequence(names, invalid=(0,)))
+    assert (found.probe, found.reference) == ("Probe", "Reference")
+    assert np.allclose(found.reference_to_ras, ras)
+    chain = ras @ tracking[2].numpy() @ CALIBRATION
+    assert place(found, 2, 5, 3) == pytest.approx(chain @ (5, 3, 0, 1), abs=1e-9)
+
+
 def test_one_combined_transform_holds_the_pixel_size_or_the_header_does():
     scaled = tracked_links(a_sequence({"ImageToReference": stack(1, scale=0.2)}))
     apart = tracked_links(a_sequence({"ImageToReference": stack(1)}, spacing=(0.2, 0.2)))

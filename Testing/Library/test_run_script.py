@@ -46,7 +46,7 @@ def test_what_follows_the_command_is_passed_on(run):
     assert run.parse_arguments(["test", "-k", "sphere", "--help"]) == ("test", ["-k", "sphere", "--help"])
     assert run.parse_arguments(["demo"]) == ("demo", [])
     python = Path("python")
-    render, module, alignment = run.job_commands("demo", python, ["--device", "cpu", "-o", "out"])
+    render, alignment, module = run.job_commands("demo", python, ["--device", "cpu", "-o", "out"])
     assert render == ["python", "-m", "DiffUSLib.cli", "demo", "-o", "out", "--device", "cpu"]
     assert module == ["python", "-m", "Testing.Host.demo", str(Path("out") / "mni152_t1.nii.gz"), "out"]
     assert alignment == ["python", "-m", "Testing.Simulator.demo", str(Path("out") / "mni152_t1.nii.gz"), "out"]
