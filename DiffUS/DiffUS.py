@@ -4,6 +4,7 @@ import slicer
 from DiffUSModule.gui_connection import GuiConnection
 from DiffUSModule.library_path import ensureLibrary, forgetModules
 from DiffUSModule.parameter_node import DiffUSParameterNode
+from DiffUSModule.parameter_sets import ParameterSetSelector, activate, activeSet
 from DiffUSModule.sample_data import registerSampleData
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -34,6 +35,11 @@ class DiffUS(ScriptedLoadableModule):
 
     def onStartupCompleted(self):
         registerSampleData(self.resourcePath("Icons"))
+        if slicer.app.layoutManager() is not None:
+            ensureLibrary()
+            from DiffUSModule.layouts import registerLayouts
+
+            registerLayouts(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
 
 
 class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -58,6 +64,7 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = DiffUSLogic()
         self.session = self.logic.session
         self.sections = [section(self.ui, self.session) for section in SECTIONS]
+        self.sets = ParameterSetSelector(self.ui.parameterSetSelector, self.logic, self.onParameterSet)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.session.changed.connect(self.updatePanel)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
@@ -102,11 +109,18 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller, event):
-        """A scene was read: its parameter node may have replaced the one in use."""
+        """A scene was read: it may have brought other parameter nodes."""
+        before = self._parameterNode.parameterNode if self._parameterNode is not None else None
         self.setParameterNode(None)
+        self.sets.afterImport(before)
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.session.activate()
+
+    def onParameterSet(self):
+        """Another set of settings is active."""
+        self.setParameterNode(None)
+        self.initializeParameterNode()
 
     def initializeParameterNode(self):
         """Make sure that there is a parameter node, and take the first volume if none is chosen."""
@@ -124,6 +138,7 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._parameterNode, self._guiConnection = parameterNode, None
         if parameterNode is not None:
             self._guiConnection = GuiConnection(parameterNode, self.ui)
+            self.sets.show(parameterNode.parameterNode)
         self.session.setParameters(parameterNode)
 
     def updatePanel(self):
@@ -136,13 +151,17 @@ class DiffUSLogic(ScriptedLoadableModuleLogic):
 
     def __init__(self):
         ScriptedLoadableModuleLogic.__init__(self)
+        self.isSingletonParameterNode = False
         ensureLibrary()
         from DiffUSModule.session import Session
 
         self.session = Session()
 
     def getParameterNode(self):
-        return DiffUSParameterNode(super().getParameterNode())
+        """The active set of settings; one is made if there is none."""
+        node = activeSet(self.getAllParameterNodes()) or super().getParameterNode()
+        activate(node, self.getAllParameterNodes())
+        return DiffUSParameterNode(node)
 
 
 class DiffUSTest(ScriptedLoadableModuleTest):

@@ -143,10 +143,20 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
         """Invokable of the real class."""
         return self._host_filter
 
+    def removeCurrentNode(self):
+        """Slot of the real class."""
+        self._host_scene.RemoveNode(self.currentNode())
+
     def addNode(self, nodeType=None):
         """Slot of the real class."""
         className = nodeType or self.nodeTypes[0]
-        node = self._host_scene.AddNewNodeByClass(className, self.baseName)
+        node = self._host_scene.CreateNodeByClass(className)
+        node.UnRegister(None)
+        node.SetName(self._host_scene.GenerateUniqueName(self.baseName))
+        for wantedType, name, value in self._host_attributes:
+            if wantedType == className:
+                node.SetAttribute(name, value or "")
+        self._host_scene.AddNode(node)
         if self.selectNodeUponCreation:
             self._hostSelect(node.GetID())
         self.nodeAddedByUser(node)

@@ -50,7 +50,7 @@ def test_module_imports_nothing_heavy_at_start():
     """What Slicer loads at start-up imports only the standard library and Slicer's own packages."""
     allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "DiffUSModule", "SampleData"}
     standard = {"enum", "typing", "os", "sys", "importlib", "json"}
-    for path in ("DiffUS.py", "DiffUSModule/library_path.py", "DiffUSModule/parameter_node.py",
+    for path in ("DiffUS.py", "DiffUSModule/library_path.py", "DiffUSModule/parameter_node.py", "DiffUSModule/parameter_sets.py",
                  "DiffUSModule/sample_data.py", "DiffUSModule/__init__.py"):  # fmt: skip
         text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
