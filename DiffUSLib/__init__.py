@@ -38,6 +38,7 @@ _HOMES = {
         "write_image",
         "write_tracked_frames",
         "write_transform",
+        "written_whole",
     ),
     "metrics": ("compare_images",),
     "phantom": ("head_phantom",),

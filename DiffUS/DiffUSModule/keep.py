@@ -29,22 +29,26 @@ def exportImage(transducer, path):
     write_image(path, np.array(slicer.util.arrayFromVolume(image))[0], ijkToRasOf(image))
 
 
-def exportSweep(recorder, path):
-    """Write a recorded sweep as tracked .igs.mha or as .gif.
+def sweepSteps(path, frames):
+    """Write a recorded sweep as tracked .igs.mha or as .gif; a generator for BackgroundTask, touches no node.
+
+    Args:
+        frames: function that returns what SweepRecorder.frames does.
 
     Raises:
-        DiffUSError: if nothing was recorded, or for another ending.
+        DiffUSError: if the file cannot be written, or for another ending.
     """
     import torch
 
-    from DiffUSLib import write_animation, write_tracked_frames
+    from DiffUSLib import write_animation, write_tracked_frames, written_whole
 
-    if recorder.frameCount == 0:
-        raise DiffUSError(_("Nothing was recorded; press Record and move the transducer."))
-    images, imageToReference, times = recorder.frames()
-    if path.lower().endswith(".mha"):
-        write_tracked_frames(path, images, {"ImageToReference": torch.from_numpy(imageToReference)}, times)
-    elif path.lower().endswith(".gif"):
-        write_animation(path, torch.from_numpy(images))
-    else:
+    isTracked = path.lower().endswith(".mha")
+    if not isTracked and not path.lower().endswith(".gif"):
         raise DiffUSError(_("A sweep is written as .igs.mha or .gif; choose one of these endings."))
+    images, imageToReference, times = frames()
+    with written_whole(path) as temporary:
+        if isTracked:
+            write_tracked_frames(temporary, images, {"ImageToReference": torch.from_numpy(imageToReference)}, times)
+        else:
+            write_animation(temporary, torch.from_numpy(images))
+        yield  # who was cancelled ends here, and leaves no file

@@ -30,6 +30,15 @@ def record(host, widget, shifts):
     widget.ui.recordButton.click()
 
 
+def export(host, widget, path):
+    """Export the sweep and wait for the file."""
+    host.dialogs.chooseNextFile(path)
+    widget.ui.exportSweepButton.click()
+    assert widget.ui.exportSweepButton.text == "Cancel"
+    host.wait_until(lambda: widget.ui.exportSweepButton.text != "Cancel")
+    assert str(path) in widget.ui.keepNote.text
+
+
 def test_sweep_is_a_sequence_with_a_browser(host, placed):
     import slicer
 
@@ -73,8 +82,7 @@ def test_exported_image_lands_in_the_same_place(host, placed, tmp_path, ending):
 def test_exported_sweep_has_its_transforms(host, placed, tmp_path):
     start = placed.session.transducer.pose()
     record(host, placed, (2, 4))
-    host.dialogs.chooseNextFile(tmp_path / "sweep.igs.mha")
-    placed.ui.exportSweepButton.click()
+    export(host, placed, tmp_path / "sweep.igs.mha")
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(tmp_path / "sweep.igs.mha"))
     reader.ReadImageInformation()
@@ -92,8 +100,7 @@ def test_exported_animation(host, placed, tmp_path):
     from PIL import Image
 
     record(host, placed, (2, 4, 6))
-    host.dialogs.chooseNextFile(tmp_path / "sweep.gif")
-    placed.ui.exportSweepButton.click()
+    export(host, placed, tmp_path / "sweep.gif")
     assert Image.open(tmp_path / "sweep.gif").n_frames >= 3
 
 
@@ -118,3 +125,50 @@ def test_recording_ends_when_the_module_is_left(host, placed):
     host.leave_module()
     assert not placed.ui.recordButton.checked
     assert host.scene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == 1
+
+
+@pytest.fixture
+def slow_writer(monkeypatch):
+    """Writing an animation takes until the test lets it end."""
+    import threading
+
+    import DiffUSLib
+
+    gate, write = threading.Event(), DiffUSLib.write_animation
+
+    def slow(path, frames):
+        write(path, frames)
+        assert gate.wait(60)
+
+    monkeypatch.setattr(DiffUSLib, "write_animation", slow)
+    yield gate
+    gate.set()
+
+
+@pytest.mark.parametrize("leave", [False, True])
+def test_cancelled_export_leaves_no_file(host, placed, tmp_path, slow_writer, leave):
+    """The image goes on meanwhile; Cancel, or leaving the module, ends the export."""
+    record(host, placed, (2, 4, 6))
+    host.dialogs.chooseNextFile(tmp_path / "sweep.gif")
+    placed.ui.exportSweepButton.click()
+    wait_for_image(host, placed, lambda: setattr(placed.ui.panSlider, "value", 1))
+    host.wait_until(lambda: list(tmp_path.iterdir()))  # the unfinished one
+    assert not placed.ui.recordButton.enabled
+    host.leave_module() if leave else placed.ui.exportSweepButton.click()
+    slow_writer.set()
+    host.wait_until(lambda: not list(tmp_path.iterdir()))
+    host.process_events(0.1)
+    assert not list(tmp_path.iterdir())
+    if not leave:
+        assert "no file" in placed.ui.keepNote.text
+        export(host, placed, tmp_path / "again.gif")
+
+
+@pytest.mark.parametrize(("name", "words"), [("sweep.xyz", "ending"), ("missing/sweep.gif", "cannot be written")])
+def test_export_that_fails_is_a_sentence(host, placed, tmp_path, name, words):
+    record(host, placed, (2, 4))
+    host.dialogs.chooseNextFile(tmp_path / name)
+    placed.ui.exportSweepButton.click()
+    host.wait_until(lambda: words in placed.ui.messageLabel.text)
+    assert placed.ui.exportSweepButton.enabled
+    assert not list(tmp_path.iterdir())

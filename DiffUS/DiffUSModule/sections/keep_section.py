@@ -5,6 +5,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from .. import keep
+from ..background import BackgroundTask
+from ..messages import explain
 from ..sweep_recorder import SweepRecorder
 from .section import Section, setIfDifferent
 
@@ -15,6 +17,7 @@ class KeepSection(Section):
     def __init__(self, ui, session):
         super().__init__(ui, session)
         self.recorder = SweepRecorder()
+        self._export = None
         session.imageShown.connect(self.onImageShown)
         ui.snapshotButton.connect("clicked()", lambda: self.attempt(self.onSnapshot))
         ui.exportImageButton.connect("clicked()", lambda: self.attempt(self.onExportImage))
@@ -24,11 +27,15 @@ class KeepSection(Section):
     def update(self):
         ui, transducer = self.ui, self.session.transducer
         hasImage = transducer is not None and transducer.existingImage() is not None
-        for widget in (ui.snapshotButton, ui.exportImageButton, ui.recordButton):
+        isExporting = self._export is not None
+        for widget in (ui.snapshotButton, ui.exportImageButton):
             setIfDifferent(widget, "enabled", hasImage)
+        setIfDifferent(ui.recordButton, "enabled", hasImage and not isExporting)
         if not hasImage and self.recorder.isRecording:
             ui.recordButton.checked = False
-        setIfDifferent(ui.exportSweepButton, "enabled", self.recorder.frameCount > 0 and not self.recorder.isRecording)
+        canExport = self.recorder.frameCount > 0 and not self.recorder.isRecording
+        setIfDifferent(ui.exportSweepButton, "enabled", isExporting or canExport)
+        setIfDifferent(ui.exportSweepButton, "text", _("Cancel") if isExporting else _("Export..."))
         setIfDifferent(ui.recordButton, "text", _("Stop") if self.recorder.isRecording else _("Record"))
 
     def _note(self, text):
@@ -54,6 +61,7 @@ class KeepSection(Section):
         self.update()
 
     def close(self):
+        self._endExport()
         if self.ui.recordButton.checked:
             self.ui.recordButton.checked = False
 
@@ -67,7 +75,33 @@ class KeepSection(Section):
             self._note(_("Written: {path}").format(path=path))
 
     def onExportSweep(self):
+        """Takes seconds: in the background; the button cancels meanwhile."""
+        if self._export is not None:
+            self._endExport()
+            self._note(_("Cancelled; no file was written."))
+            return
         path = self._askPath(_("Export sweep"), _("Tracked ultrasound (*.igs.mha);;Animation (*.gif)"))
-        if path:
-            keep.exportSweep(self.recorder, path)
+        if not path:
+            return
+        frames = self.recorder.frames
+
+        def finish(result):
+            self._endExport()
             self._note(_("Written: {path}").format(path=path))
+
+        def fail(error):
+            self._endExport()
+            self._note("")
+            self.session.say(explain(error))
+
+        self._note(_("Writing {count} images...").format(count=self.recorder.frameCount))
+        self._export = BackgroundTask(
+            lambda: keep.sweepSteps(path, frames), finish, fail, onProgress=lambda step: None
+        )
+        self.update()
+
+    def _endExport(self):
+        if self._export is not None:
+            self._export.cancel()
+            self._export = None
+            self.update()
