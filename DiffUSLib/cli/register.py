@@ -61,6 +61,11 @@ def add_parser(commands) -> None:
     )
     parser.add_argument("--prior-mm", type=float, metavar="MM", help="expected error of the tracking per axis")
     parser.add_argument("--prior-deg", type=float, metavar="DEG", help="expected error of the tracking per axis")
+    parser.add_argument(
+        "--refine-tissue",
+        action="store_true",
+        help="of an MRI: also find the impedances at the anchors of its curve and the gain (told in the report)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the starts (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1, often fastest)")
@@ -87,7 +92,13 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError(f"--threads is {arguments.threads}; give at least 1.")
     torch.set_num_threads(arguments.threads)
     settings = RegistrationSettings(
-        arguments.preset, arguments.dof, arguments.prior_mm, arguments.prior_deg, arguments.seed, arguments.device
+        arguments.preset,
+        arguments.dof,
+        arguments.prior_mm,
+        arguments.prior_deg,
+        arguments.seed,
+        arguments.device,
+        arguments.refine_tissue,
     )
     tracked = read_tracked_frames(arguments.frames_file)
     slices, used = make_slices(tracked, arguments.initial, arguments.calibration, arguments.frames, arguments.spacing)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,9 +14,16 @@ from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration import search, trust
 from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
-from DiffUSLib.registration.features import crop, smoothed
-from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, WIDE, Objective
+from DiffUSLib.registration.features import Anatomy, crop, smoothed
+from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, SHARP, WIDE, Objective
 from DiffUSLib.registration.observation import UltrasoundSlices
+from DiffUSLib.registration.tissue_refinement import (
+    TissueObjective,
+    TissueRefinement,
+    anchors_of,
+    refine_tissue,
+    tissue_shares,
+)
 from DiffUSLib.volume import Volume
 
 _COARSE_SLICES = 3
@@ -70,6 +77,7 @@ class RegistrationSettings:
         prior_mm, prior_deg: standard deviation of the expected correction per axis; None for the preset's.
         seed: of the starts.
         device: as of the renderer.
+        refine_tissue: find the impedances at the anchors of an MRI's curve, and the gain, together with the pose.
 
     Raises:
         DiffUSError: for an unknown preset, or a prior that is not above zero.
@@ -81,6 +89,7 @@ class RegistrationSettings:
     prior_deg: float | None = None
     seed: int = 0
     device: str = "auto"
+    refine_tissue: bool = False
 
     def __post_init__(self):
         if self.preset not in PRESETS:
@@ -103,7 +112,7 @@ class Progress:
     """Where an alignment stands.
 
     Args:
-        stage: "start", "coarse", "middle", "fine" or "trust".
+        stage: "start", "coarse", "middle", "fine", "trust" or "tissue".
         iteration: within the stage.
         score: of the best correction so far, comparable within a stage; 0 before the first comparison.
         correction_ras: (4, 4) float64, the best so far; moves the ultrasound in RAS.
@@ -133,6 +142,7 @@ class RegistrationResult:
         evidence: figures behind the verdict.
         seconds: that the search took.
         device, seed: what it ran with.
+        tissue: refined impedances and gain, or None unless asked for.
     """
 
     correction_ras: torch.Tensor
@@ -149,6 +159,7 @@ class RegistrationResult:
     seconds: float
     device: str
     seed: int
+    tissue: TissueRefinement | None = None
 
 
 class Alignment:
@@ -161,7 +172,7 @@ class Alignment:
         maps: acoustic maps of the volume; made from it by default.
 
     Raises:
-        DiffUSError: if the fans do not meet the volume.
+        DiffUSError: if the fans do not meet the volume, or tissue is to be refined that does not come from an MRI.
     """
 
     def __init__(
@@ -178,6 +189,8 @@ class Alignment:
         self._device = choose_device(self.settings.device)[0]
         self._center = slices.centers_ras_mm.mean(0)
         _check_overlap(volume, slices)
+        if maps is not None and self.settings.refine_tissue:
+            anchors_of(maps)
 
     def steps(self) -> Iterator[Progress]:
         """Runs the alignment; each step takes a fraction of a second."""
@@ -188,7 +201,10 @@ class Alignment:
             name = "rigid"
         directions = free_directions(name, self.slices.transducer_to_ras[0])
         maps = self._maps or acoustic_maps(self._volume)
-        objectives = yield from self._objectives(maps)
+        if settings.refine_tissue:
+            anchors_of(maps)
+        anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(settings.prior_units[0]))
+        smooth, objectives = yield from self._objectives(anatomy)
         fine = objectives[-1]
         count = preset.starts
         starts = search.quasi_random_starts(
@@ -201,7 +217,11 @@ class Alignment:
             optima += yield from self._round(*objectives, starts[count:], directions)
             optima.sort(key=lambda optimum: -optimum.posterior)
             null_scores = yield from self._null_scores(fine, optima[0], directions)
-        self.result = self._judged(fine, optima, null_scores, directions, time.perf_counter() - began)
+        tissue = None
+        if settings.refine_tissue:
+            optima[0], tissue = yield from self._refined(anatomy, smooth, fine, optima[0], directions)
+        seconds = time.perf_counter() - began
+        self.result = replace(self._judged(fine, optima, null_scores, directions, seconds), tissue=tissue)
 
     def _round(self, wide: Objective, coarse: Objective, middle: Objective, fine: Objective, starts, directions):
         """One search from these starts; returns its best optimum and, if there is one elsewhere, the next best."""
@@ -228,11 +248,23 @@ class Alignment:
             yield Progress("trust", index, best.posterior, correction)
         return torch.cat(scores)
 
-    def _objectives(self, maps: AcousticMaps):
-        """What to compare at the wide, and to climb at the coarse, the middle and the fine scale."""
+    def _refined(self, anatomy: Anatomy, smooth: dict, fine: Objective, best: search.Optimum, directions):
+        """The optimum at the pose that fits best together with refined tissues, and these."""
+        correction = trust.motion_units(best.units, self._center)
+        beginning = Progress("tissue", 0, best.posterior, correction)
+        shares = yield from search.told(tissue_shares(anatomy, SHARP.volume_mm), beginning)
+        sharp = yield from search.told(smoothed(anatomy, SHARP.volume_mm), beginning)
+        anchors = anchors_of(anatomy.maps)
+        objective = Objective(sharp, self.slices, SHARP, self._center, self.settings.prior_units, self._device)
+        together = TissueObjective(objective, sharp, shares, anchors)
+        units, tissue = yield from self._shown(refine_tissue(together, best.units, directions, anchors))
+        return replace(best, units=units, posterior=float(fine.posterior(units[None]))), tissue
+
+    def _objectives(self, anatomy: Anatomy):
+        """The anatomy smoothed by each scale, and what to compare at the wide, and to climb at the coarse, the middle
+        and the fine scale."""
         prior = self.settings.prior_units
         beginning = Progress("start", 0, 0.0, torch.eye(4, dtype=torch.float64))
-        anatomy = crop(self._volume, maps, self._fan_points_ras_mm(), margin_mm=2.5 * float(prior[0]))
         smooth, objectives = {}, []
         few = _spread(self.slices, _COARSE_SLICES)
         for scale, slices in (
@@ -245,7 +277,7 @@ class Alignment:
                 smooth[scale.volume_mm] = yield from search.told(smoothed(anatomy, scale.volume_mm), beginning)
             objectives.append(Objective(smooth[scale.volume_mm], slices, scale, self._center, prior, self._device))
             yield beginning
-        return objectives
+        return smooth, objectives
 
     def _shown(self, steps):
         """Passes steps on as `Progress`, and returns what the generator returns."""

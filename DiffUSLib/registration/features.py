@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -40,30 +41,35 @@ class SmoothAnatomy:
     channels: torch.Tensor
 
 
+def low_pass(voxels: torch.Tensor, spacing_mm: tuple[float, float, float], sigma_mm: float) -> torch.Tensor:
+    """(K, J, I) voxels filtered by a Gaussian; those that tell no more are left out, see `_strides`."""
+    sigma = [sigma_mm / size for size in spacing_mm[::-1]]
+    values = ndimage.gaussian_filter(voxels.detach().cpu().float().numpy(), sigma, truncate=3)
+    kept = tuple(slice(None, None, step) for step in _strides(voxels.shape, spacing_mm, sigma_mm))
+    return torch.from_numpy(np.ascontiguousarray(values[kept]))
+
+
+def _strides(shape: tuple[int, ...], spacing_mm: tuple[float, float, float], sigma_mm: float) -> list[int]:
+    """Of which voxels along K, J and I to keep one: about one for each standard deviation, and at least two."""
+    return [max(1, min(int(sigma_mm / size), n // 2)) for n, size in zip(shape, spacing_mm[::-1], strict=True)]
+
+
 def smoothed(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
     """Low-pass filters by a Gaussian of this standard deviation in mm, and leaves out voxels that tell no more.
 
     Yields after each part of the work; returns a `SmoothAnatomy`.
     """
-    spacing = anatomy.volume.spacing_mm[::-1]
-    sigma = [sigma_mm / size for size in spacing]
-    size = anatomy.volume.voxels.shape
-    stride = [max(1, min(int(each), count // 2)) for each, count in zip(sigma, size, strict=True)]
-    kept = tuple(slice(None, None, step) for step in stride)
-
-    def smooth(voxels: torch.Tensor) -> np.ndarray:
-        values = voxels.detach().cpu().float().numpy()
-        return np.ascontiguousarray(ndimage.gaussian_filter(values, sigma, truncate=3)[kept])
-
+    spacing = anatomy.volume.spacing_mm
+    stride = _strides(anatomy.volume.voxels.shape, spacing, sigma_mm)
     matrix = anatomy.maps.ijk_to_ras.clone()
     matrix[:3, :3] *= torch.tensor(stride[::-1], dtype=matrix.dtype)
     maps = {}
     for name in ("impedance", "attenuation", "echogenicity"):
-        maps[name] = torch.from_numpy(smooth(getattr(anatomy.maps, name)))
+        maps[name] = low_pass(getattr(anatomy.maps, name), spacing, sigma_mm)
         yield
-    voxels = smooth(anatomy.volume.voxels)
+    voxels = low_pass(anatomy.volume.voxels, spacing, sigma_mm).numpy()
     yield
-    steps = [size * step for size, step in zip(spacing, stride, strict=True)]
+    steps = [size * step for size, step in zip(spacing[::-1], stride, strict=True)]
     gradient = np.gradient(voxels, *steps) if min(voxels.shape) > 1 else np.zeros((3, *voxels.shape), np.float32)
     length = np.sqrt(sum(np.square(axis) for axis in gradient))
     typical = max(float(np.sqrt(np.square(length).mean())), 1e-12)
@@ -118,10 +124,18 @@ class Features:
         depth = (torch.arange(samples) + 0.5) * self._step_mm
         self._points = (origins[:, None] + directions[:, None] * depth[:, None]).to(device)
 
-    def __call__(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
-        """(B, 3, L, N) of poses (B, 4, 4)."""
+    def with_maps(self, maps: AcousticMaps) -> Features:
+        """The same for other acoustic maps on the same grid; gradients reach them if they ask for it."""
+        changed = copy.copy(self)
+        changed._render = self._render.changed_to(
+            maps=maps, settings=replace(self._render.settings, point_spread=True)
+        )
+        return changed
+
+    def __call__(self, transducer_to_ras: torch.Tensor, gain=1.0) -> torch.Tensor:
+        """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power."""
         pose = transducer_to_ras.float()
-        rendered = torch.log10(self._render.scan_lines(pose).power + _FLOOR)
+        rendered = torch.log10(self._render.scan_lines(pose).power * gain + _FLOOR)
         grid = transform_points(self._ras_to_grid @ pose, self._points)
         intensity, edge = sample_trilinear(self._channels, grid)
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Features, SmoothAnatomy
 from DiffUSLib.registration.observation import UltrasoundSlices, observe
@@ -44,6 +45,8 @@ WIDE = Scale(2.0, 1.2, 24, 36, (7, 9))  # COARSE at half the cost, to compare th
 COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
 MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))
 FINE = Scale(1.0, 0.5, 64, 96, (15, 21))
+
+SHARP = Scale(0.4, 0.5, 64, 96, (15, 21))  # smoothing takes from interfaces what impedance gives them
 
 
 class Objective:
@@ -87,8 +90,8 @@ class Objective:
         scales = torch.diag_embed(torch.stack([scale, scale, scale, torch.ones_like(scale)], dim=1))
         return (corrections[:, None] @ self._poses[None] @ scales[:, None]).reshape(-1, 4, 4)
 
-    def _score(self, units: torch.Tensor, joint: bool = True) -> torch.Tensor:
-        channels = self._features(self._poses_of(units))
+    def _score(self, units: torch.Tensor, joint: bool = True, features: Features | None = None, gain=1.0):
+        channels = (features or self._features)(self._poses_of(units), gain)
         return regression(channels, self._values, self._weights, self._window, len(self._poses) if joint else 1)
 
     def score(self, units: torch.Tensor) -> torch.Tensor:
@@ -105,6 +108,12 @@ class Objective:
     def posterior(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) log-posterior up to a constant, without gradient."""
         return self._evidence * self.score(units) + self._log_prior(units)
+
+    def posterior_with(self, maps: AcousticMaps, units: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
+        """(B,) log-posterior with other acoustic maps and a gain (a factor of power); differentiable to all three."""
+        units = units.to(self._center.device)
+        score = self._score(units, features=self._features.with_maps(maps), gain=gain.to(units.device))
+        return (self._evidence * score + self._log_prior(units)).cpu()
 
     def _log_prior(self, units: torch.Tensor) -> torch.Tensor:
         return -0.5 * (units / self._prior.to(units)).square().sum(1)

@@ -15,7 +15,7 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
         frames: numbers of the frames that were used.
     """
     evidence = result.evidence
-    return {
+    report = {
         "verdict": result.verdict,
         "reasons": result.reasons,
         "score_initial": result.score_initial,
@@ -39,3 +39,14 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
         "device": result.device,
         "seed": result.seed,
     }
+    if result.tissue is not None:
+        report["tissue"] = {
+            "anchors": [
+                {"tissue": anchor.tissue, "intensity": anchor.intensity, "impedance_mrayl": anchor.impedance}
+                for anchor in result.tissue.anchors
+            ],
+            "gain_db": result.tissue.gain_db,
+            "posterior_before": result.tissue.posterior_before,
+            "posterior": result.tissue.posterior,
+        }
+    return report

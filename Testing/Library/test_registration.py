@@ -312,7 +312,7 @@ GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.8)
         ({"contrast": 5.5}, "check", "random"),
         ({"contrast": 2.0}, "reject", "random"),
         ({"contrast": 5.5, "margin": 1.0, "competitor_mm": 7.0}, "reject", "7 mm away"),
-        ({"gain": 3.0}, "check", "chance"),
+        ({"gain": 4.0}, "check", "chance"),
         ({"gain": 1.0}, "reject", "chance"),
         ({"margin": 1.0, "competitor_mm": 7.0}, "check", "7 mm away"),
         ({"uncertainty_mm": (0.3, 0.2, 3.0)}, "check", "elevational"),
@@ -320,6 +320,9 @@ GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.8)
         ({"coverage": 0.5}, "check", "50%"),
         ({"coverage": 0.1}, "reject", "10%"),
         ({"prior_sigmas": 4.0}, "check", "tracking"),
+        ({"gain": 4.0, "margin": 3.0, "competitor_mm": 7.0}, "check", "chance"),
+        ({"gain": 4.0, "margin": 3.0, "competitor_mm": 7.0, "coverage": 0.5}, "reject", "chance"),
+        ({"contrast": 5.5, "coverage": 0.5}, "reject", "random"),
     ],
 )
 def test_verdicts(change, verdict, word):
