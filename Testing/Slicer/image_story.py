@@ -123,18 +123,21 @@ def recordSweep(story):
 
 
 def exportFiles(story, browser):
-    """What the file dialogs would write: a dialog would wait for a person."""
-    from DiffUSModule import keep
+    """By the buttons; a path stands in for the file dialog, which would wait for a person."""
     from DiffUSModule.tracked_sweep import loadTrackedSweep
 
-    transducer = story.session.transducer
-    keep.exportImage(transducer, story.path("image.nrrd"))
+    ui, transducer = story.ui, story.session.transducer
+    keep = next(section for section in story.widget.sections if hasattr(section, "recorder"))
+    keep._askPath = lambda title, filters: story.path("image.nrrd")
+    ui.exportImageButton.click()
     loaded = slicer.util.loadVolume(story.path("image.nrrd"), {"show": False})
     assert np.array_equal(slicer.util.arrayFromVolume(loaded)[0], story.pixels())
     assert np.allclose(worldBounds(loaded), worldBounds(transducer.image), atol=1e-3), "a file lands in its place"
     slicer.mrmlScene.RemoveNode(loaded)
-    recorder = next(section.recorder for section in story.widget.sections if hasattr(section, "recorder"))
-    keep.exportSweep(recorder, story.path("sweep.igs.mha"))
+    keep._askPath = lambda title, filters: story.path("sweep.igs.mha")
+    ui.exportSweepButton.click()
+    story.waitFor(lambda: "sweep.igs.mha" in ui.keepNote.text, "the exported sweep")
+    del keep._askPath
     reloaded = loadTrackedSweep(story.path("sweep.igs.mha"))
     assert reloaded.GetNumberOfItems() == browser.GetNumberOfItems()
     first = reloaded.GetProxyNode(reloaded.GetMasterSequenceNode())
