@@ -61,6 +61,7 @@ _HOMES = {
     "renderer": ("RenderedImage", "Renderer", "ScanLines"),
     "scan_conversion": ("ImageGrid",),
     "settings": ("LOOKS", "RenderSettings", "look"),
+    "shrink": ("shrink_volume",),
     "volume": ("Volume",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from DiffUSLib import DiffUSError
 
 MAXIMUM_VOXELS = 2**25
-"""Larger volumes are thinned out: 32 million voxels, as 320 x 320 x 320, take 0.4 GB as acoustic maps."""
+"""Larger volumes are used with fewer voxels: 32 million, as 320 x 320 x 320, take 0.4 GB as acoustic maps."""
 
 
 def _refuseBent(node):
@@ -60,36 +60,37 @@ def placeOf(node):
 class VolumeCopy:
     """Voxels and place of a volume node, apart from the scene, for use in a thread.
 
+    The voxels are the node's own until a thread reads them: copying a large volume would hold up the panel. Whoever
+    changes them meanwhile has the maps computed anew.
+
     Attributes:
-        voxels: (K, J, I) array of its own.
-        ijkToRas: (4, 4) array.
         name: of the node.
         labels: tissue-like segment names by label value, for a segmentation; else None.
-        note: what was done to a huge volume, as a sentence; else "".
+        note: what was done to a huge volume, as a sentence; "" until it was read.
     """
 
     def __init__(self, voxels, ijkToRas, name, labels=None):
         self.name, self.labels, self.note = name, labels, ""
-        step = 1
-        while voxels[::step, ::step, ::step].size > MAXIMUM_VOXELS:
-            step += 1
-        self.voxels = np.array(voxels[::step, ::step, ::step])
-        self.ijkToRas = ijkToRas.copy()
-        self.ijkToRas[:3, :3] *= step
-        if step > 1:
-            text = _("{name} is large: one in {step} voxels along each axis is used.")
-            self.note = text.format(name=name, step=step)
+        self._voxels, self._ijkToRas = voxels, ijkToRas.copy()
 
     def toLibrary(self):
-        """DiffUSLib's Volume."""
+        """DiffUSLib's Volume, with fewer voxels if the node has more than the memory takes."""
         import torch
 
-        from DiffUSLib import Volume
+        from DiffUSLib import Volume, shrink_volume
 
-        voxels = self.voxels
+        voxels = self._voxels
         if voxels.dtype.kind == "u" and voxels.dtype != np.uint8:  # torch computes with few unsigned types
             voxels = voxels.astype(np.int64)
-        return Volume(torch.from_numpy(voxels), torch.from_numpy(self.ijkToRas), self.name)
+        elif voxels.size <= MAXIMUM_VOXELS:
+            voxels = np.array(voxels)
+        volume = Volume(torch.from_numpy(voxels), torch.from_numpy(self._ijkToRas), self.name)
+        small = shrink_volume(volume, MAXIMUM_VOXELS)
+        if small is not volume:
+            text = _("{name} is large: it is used at {sizes} mm; crop it around the transducer for more detail.")
+            sizes = " x ".join(f"{size:.2g}" for size in small.spacing_mm)
+            self.note = text.format(name=self.name, sizes=sizes)
+        return small
 
 
 def copyVolume(node):

@@ -40,19 +40,10 @@ def detect_modality(volume: Volume) -> ModalityGuess:
         DiffUSError: if the volume is constant or no head is found in an MRI.
     """
     check_not_constant(volume)
-    voxels = volume.voxels.detach()
-    strides = [max(1, n // 128) for n in voxels.shape]
-    sample = voxels[:: strides[0], :: strides[1]]  # neighbors along I stay neighbors
-    whole = not sample.is_floating_point() or bool((sample == sample.round()).all())
-    if whole:
-        distinct = len(torch.unique(sample))
-        left, right = sample[..., :-1], sample[..., 1:]
-        both = (left != 0) & (right != 0)
-        equal = float((left == right)[both].double().mean()) if bool(both.any()) else 1.0
-        if distinct <= _MOST_LABELS and equal > _EQUAL_NEIGHBORS:
-            return ModalityGuess(
-                "labels", f"{distinct} whole numbers, and {equal:.0%} of the neighboring voxels share theirs."
-            )
+    sample = _sample(volume)
+    reason = _why_labels(sample)
+    if reason:
+        return ModalityGuess("labels", reason)
     values = sample.to("cpu", torch.float32)
     air = float(((values > -1100) & (values < -850)).double().mean())
     if air > _AIR_SHARE or float(values.min()) < -500:
@@ -62,6 +53,30 @@ def detect_modality(volume: Volume) -> ModalityGuess:
             f"{air:.0%} of the voxels are air.",
         )
     return _guess_contrast(volume)
+
+
+def looks_like_labels(volume: Volume) -> bool:
+    """Whether the voxels are few whole numbers that neighbors share."""
+    return bool(_why_labels(_sample(volume)))
+
+
+def _sample(volume: Volume) -> torch.Tensor:
+    voxels = volume.voxels.detach()
+    strides = [max(1, n // 128) for n in voxels.shape]
+    return voxels[:: strides[0], :: strides[1]]  # neighbors along I stay neighbors
+
+
+def _why_labels(sample: torch.Tensor) -> str:
+    """The reason to take a sample of a volume for labels, or "" if there is none."""
+    if sample.is_floating_point() and not bool((sample == sample.round()).all()):
+        return ""
+    distinct = len(torch.unique(sample))
+    left, right = sample[..., :-1], sample[..., 1:]
+    both = (left != 0) & (right != 0)
+    equal = float((left == right)[both].double().mean()) if bool(both.any()) else 1.0
+    if distinct > _MOST_LABELS or equal <= _EQUAL_NEIGHBORS:
+        return ""
+    return f"{distinct} whole numbers, and {equal:.0%} of the neighboring voxels share theirs."
 
 
 def _guess_contrast(volume: Volume) -> ModalityGuess:

@@ -9,6 +9,7 @@ from scipy.ndimage import map_coordinates
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.shrink import shrink_volume
 from DiffUSLib.volume import Volume
 from Testing.Library.scenes import oblique_affine
 
@@ -99,3 +100,42 @@ def test_bad_volumes_are_refused_with_a_sentence(voxels, matrix, words):
     with pytest.raises(DiffUSError, match=words) as error:
         Volume(voxels, matrix, "scan.nii")
     assert "scan.nii" in str(error.value)
+
+
+def test_shrunk_volume_keeps_place_and_mean():
+    """A linear ramp in RAS stays the same ramp, at the places of the new voxels; the finest axes shrink first."""
+    shape = (24, 30, 9)
+    affine = oblique_affine((0.5, 0.4, 2.0), (20.0, -10.0, 35.0), (12.0, -40.0, 7.0), shape)
+    k, j, i = np.indices(shape[::-1])
+    ramp = np.array([0.3, -0.7, 0.2])
+
+    def values_at(matrix, i, j, k):
+        return np.stack([i, j, k], -1) @ matrix[:3, :3].T @ ramp + matrix[:3, 3] @ ramp
+
+    volume = Volume(torch.from_numpy(values_at(affine.numpy(), i, j, k)), affine, "ramp")
+    small = shrink_volume(volume, 24 * 30 * 9 // 10)
+    assert small.voxels.shape[0] == 9
+    assert 400 < small.voxels.numel() <= 648
+    k, j, i = np.indices(small.voxels.shape)
+    expected = values_at(small.ijk_to_ras.numpy(), i, j, k)
+    np.testing.assert_allclose(small.voxels.numpy(), expected, atol=1e-4)
+
+
+def test_shrunk_labels_are_labels_at_their_place():
+    """A label map of two halves: no label between them appears, and the border stays within half a block."""
+    voxels = torch.full((8, 40, 40), 2, dtype=torch.int16)
+    voxels[:, :, 20:] = 41
+    small = shrink_volume(Volume(voxels, torch.eye(4)), 8 * 40 * 40 // 20)
+    assert set(small.voxels.unique().tolist()) == {2, 41}
+    x = small.ijk_to_ras[0, 0] * torch.arange(small.voxels.shape[2]) + small.ijk_to_ras[0, 3]
+    assert bool(((small.voxels[0, 0] == 41) == (x >= 20)).all())
+
+
+def test_small_volume_is_not_shrunk():
+    volume = Volume(torch.ones(4, 4, 4), torch.eye(4))
+    assert shrink_volume(volume, 64) is volume
+
+
+def test_flat_volume_shrinks_in_its_plane():
+    volume = Volume(torch.rand(1, 50, 50), torch.eye(4))
+    assert shrink_volume(volume, 700).voxels.shape == (1, 25, 25)
