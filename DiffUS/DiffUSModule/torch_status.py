@@ -41,25 +41,27 @@ def installTorch():
     from DiffUSLib import DiffUSError
 
     try:
-        import PyTorchUtils
-    except ImportError:
-        agreed = slicer.util.confirmOkCancelDisplay(
-            _("DiffUS needs PyTorch (about 200 MB to 3 GB). Download and install it now?"), _("Install PyTorch")
-        )
-        if not agreed:
-            return False
-        try:
-            slicer.util.pip_install(f"torch{TORCH_REQUIREMENT}")
-        except Exception as error:
-            raise DiffUSError(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
-    else:
-        torch = PyTorchUtils.PyTorchUtilsLogic().installTorch(
-            askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT
-        )
-        if torch is None:
-            return False
+        agreed = _installByExtensionOrPip()
+    except Exception as error:
+        raise DiffUSError(_("PyTorch could not be installed: {reason}").format(reason=error)) from error
+    if not agreed:
+        return False
     importlib.invalidate_caches()
     return isTorchInstalled()
+
+
+def _installByExtensionOrPip():
+    """False if the user declined."""
+    try:
+        import PyTorchUtils
+    except ImportError:
+        text = _("DiffUS needs PyTorch (about 200 MB to 3 GB). Download and install it now?")
+        if not slicer.util.confirmOkCancelDisplay(text, _("Install PyTorch")):
+            return False
+        slicer.util.pip_install(f"torch{TORCH_REQUIREMENT}")
+        return True
+    logic = PyTorchUtils.PyTorchUtilsLogic()
+    return logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is not None
 
 
 def releaseMemory():
