@@ -249,16 +249,22 @@ class Alignment:
         return torch.cat(scores)
 
     def _refined(self, anatomy: Anatomy, smooth: dict, fine: Objective, best: search.Optimum, directions):
-        """The optimum at the pose that fits best together with refined tissues, and these."""
+        """The optimum with refined tissues, and these.
+
+        They are found together with the pose without smoothing; the pose then at the fine scale again, which is the
+        better one for it.
+        """
         correction = trust.motion_units(best.units, self._center)
         beginning = Progress("tissue", 0, best.posterior, correction)
-        shares = yield from search.told(tissue_shares(anatomy, SHARP.volume_mm), beginning)
-        sharp = yield from search.told(smoothed(anatomy, SHARP.volume_mm), beginning)
         anchors = anchors_of(anatomy.maps)
+        sharp = yield from search.told(smoothed(anatomy, SHARP.volume_mm), beginning)
         objective = Objective(sharp, self.slices, SHARP, self._center, self.settings.prior_units, self._device)
+        shares = yield from search.told(tissue_shares(anatomy, SHARP.volume_mm), beginning)
         together = TissueObjective(objective, sharp, shares, anchors)
-        units, tissue = yield from self._shown(refine_tissue(together, best.units, directions, anchors))
-        return replace(best, units=units, posterior=float(fine.posterior(units[None]))), tissue
+        tissue = yield from self._shown(refine_tissue(together, best.units, directions, anchors))
+        shares = yield from search.told(tissue_shares(anatomy, FINE.volume_mm), beginning)
+        adapted = TissueObjective(fine, smooth[FINE.volume_mm], shares, anchors).adapted(tissue)
+        return (yield from self._shown(search.polish(adapted, best.units, directions))), tissue
 
     def _objectives(self, anatomy: Anatomy):
         """The anatomy smoothed by each scale, and what to compare at the wide, and to climb at the coarse, the middle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,7 +46,6 @@ WIDE = Scale(2.0, 1.2, 24, 36, (7, 9))  # COARSE at half the cost, to compare th
 COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
 MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))
 FINE = Scale(1.0, 0.5, 64, 96, (15, 21))
-
 SHARP = Scale(0.4, 0.5, 64, 96, (15, 21))  # smoothing takes from interfaces what impedance gives them
 
 
@@ -76,7 +76,7 @@ class Objective:
         observed = observe(slices, scale.lines, scale.samples, scale.image_mm)
         self._values, self._weights = observed.values.to(device), observed.weights.to(device)
         self._features = Features(anatomy, observed.probe, scale.samples, device)
-        self._window = scale.window
+        self._window, self._gain = scale.window, 1.0
         self._center = center_ras_mm.float().to(device)
         self._poses = slices.transducer_to_ras.float().to(device)
         self._prior = prior_units.to(device)
@@ -90,8 +90,14 @@ class Objective:
         scales = torch.diag_embed(torch.stack([scale, scale, scale, torch.ones_like(scale)], dim=1))
         return (corrections[:, None] @ self._poses[None] @ scales[:, None]).reshape(-1, 4, 4)
 
-    def _score(self, units: torch.Tensor, joint: bool = True, features: Features | None = None, gain=1.0):
-        channels = (features or self._features)(self._poses_of(units), gain)
+    def with_tissue(self, maps: AcousticMaps, gain: torch.Tensor) -> Objective:
+        """The same with other acoustic maps and a gain (a factor of power); gradients reach both."""
+        changed = copy.copy(self)
+        changed._features, changed._gain = self._features.with_maps(maps), gain
+        return changed
+
+    def _score(self, units: torch.Tensor, joint: bool = True) -> torch.Tensor:
+        channels = self._features(self._poses_of(units), self._gain)
         return regression(channels, self._values, self._weights, self._window, len(self._poses) if joint else 1)
 
     def score(self, units: torch.Tensor) -> torch.Tensor:
@@ -109,11 +115,10 @@ class Objective:
         """(B,) log-posterior up to a constant, without gradient."""
         return self._evidence * self.score(units) + self._log_prior(units)
 
-    def posterior_with(self, maps: AcousticMaps, units: torch.Tensor, gain: torch.Tensor) -> torch.Tensor:
-        """(B,) log-posterior with other acoustic maps and a gain (a factor of power); differentiable to all three."""
+    def differentiable_posterior(self, units: torch.Tensor) -> torch.Tensor:
+        """(B,) log-posterior of a few corrections, of which gradients can be taken."""
         units = units.to(self._center.device)
-        score = self._score(units, features=self._features.with_maps(maps), gain=gain.to(units.device))
-        return (self._evidence * score + self._log_prior(units)).cpu()
+        return (self._evidence * self._score(units) + self._log_prior(units)).cpu()
 
     def _log_prior(self, units: torch.Tensor) -> torch.Tensor:
         return -0.5 * (units / self._prior.to(units)).square().sum(1)
@@ -123,9 +128,9 @@ class Objective:
         values, gradients = [], []
         for part in units.detach().to(self._center.device).split(self.chunk):
             part = part.clone().requires_grad_()
-            value = self._evidence * self._score(part) + self._log_prior(part)
+            value = self.differentiable_posterior(part)
             gradients.append(torch.autograd.grad(value.sum(), part)[0].cpu())
-            values.append(value.detach().cpu())
+            values.append(value.detach())
         return torch.cat(values), torch.cat(gradients)
 
     def coverage(self, units: torch.Tensor) -> torch.Tensor:

@@ -63,7 +63,7 @@ class TissueObjective:
     """
 
     def __init__(self, objective: Objective, anatomy: SmoothAnatomy, shares: list[torch.Tensor], anchors):
-        self._objective, self._maps, self._shares = objective, anatomy.maps, shares
+        self._objective, self._maps, self._shares, self._anchors = objective, anatomy.maps, shares, anchors
         self.spreads_mrayl = torch.tensor([_IMPEDANCE_SPREAD * anchor.impedance for anchor in anchors])
 
     def impedance(self, changes_mrayl: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,15 @@ class TissueObjective:
         """() log-posterior of one correction (7,), changes (A,) at the anchors and a gain ()."""
         maps = replace(self._maps, impedance=self.impedance(changes_mrayl))
         prior = (changes_mrayl / self.spreads_mrayl).square().sum() + (gain_db / _GAIN_SPREAD_DB).square()
-        return self._objective.posterior_with(maps, units[None], 10 ** (gain_db / 10))[0] - prior / 2
+        adapted = self._objective.with_tissue(maps, 10 ** (gain_db / 10))
+        return adapted.differentiable_posterior(units[None])[0] - prior / 2
+
+    def adapted(self, refined: TissueRefinement) -> Objective:
+        """The objective of corrections with the refined tissues."""
+        pairs = zip(refined.anchors, self._anchors, strict=True)
+        changes = torch.tensor([new.impedance - old.impedance for new, old in pairs])
+        maps = replace(self._maps, impedance=self.impedance(changes))
+        return self._objective.with_tissue(maps, 10 ** (refined.gain_db / 10))
 
 
 def tissue_shares(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
@@ -106,7 +114,7 @@ def refine_tissue(
     """Adam on correction and tissues together, from a correction (7,). Yields after each iteration.
 
     Returns:
-        the refined correction (7,) and the `TissueRefinement`; the best of all iterations.
+        the `TissueRefinement`, the best of all iterations.
     """
     free = directions.to(units)
     pose = torch.zeros(free.shape[1], requires_grad=True)
@@ -129,4 +137,4 @@ def refine_tissue(
         replace(anchor, impedance_mrayl=anchor.impedance + float(change))
         for anchor, change in zip(anchors, changes, strict=True)
     )
-    return best[1], TissueRefinement(refined, gain, best[0], first)
+    return TissueRefinement(refined, gain, best[0], first)
