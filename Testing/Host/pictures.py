@@ -18,6 +18,11 @@ def toImage(pixels):
     return QtGui.QImage(pixels.data, width, height, 3 * width, QtGui.QImage.Format.Format_RGB888).copy()
 
 
+def grab(host, width, height=None):
+    """The panel as a pixmap, at its natural height unless told."""
+    return _grab(host, width, height)[0]
+
+
 def _grab(host, width, height=None):
     panel = host.panel()
     wasVisible = panel.isVisible()

@@ -154,7 +154,7 @@ class AlignmentRun(VTKObservationMixin):
         """Choose how both images are shown in one."""
         if (style, share) != (self.overlayStyle, self.share):
             self.overlayStyle, self.share = style, share
-            self._drawOverlay()
+            self.draw()
 
     # --- the run -----------------------------------------------------------------------------------------------------
 
@@ -175,7 +175,7 @@ class AlignmentRun(VTKObservationMixin):
         if snapshot.rendered is not None:
             self._correction.setMatrix(snapshot.correction)
             self._rendered = (snapshot.comparison, snapshot.rendered, snapshot.correction)
-            self._drawOverlay()
+            self.draw()
         self.changed.emit()
 
     def _onOutcome(self, outcome):
@@ -229,9 +229,10 @@ class AlignmentRun(VTKObservationMixin):
         isApplied = self.isApplied
         correction = self.outcome.correction if isApplied else np.eye(4)
         self._rendered = (self.outcome.comparison, self.outcome.rendered[int(isApplied)], correction)
-        self._drawOverlay()
+        self.draw()
 
-    def _drawOverlay(self):
+    def draw(self):
+        """Show both images in one, if there are both."""
         if self._rendered is None:
             return
         from DiffUSLib import overlay

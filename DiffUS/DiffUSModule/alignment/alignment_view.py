@@ -87,8 +87,10 @@ class AlignmentView:
     def showImage(self, imageNode, patientNode):
         """The ultrasound alone, also as it moves; a volume as the views happen to cut it."""
         self._follower.stop()
+        if imageNode.GetImageData() is None:
+            return
         self._setLayers(imageNode, patientNode, imageNode)
-        if not isThreeDimensional(imageNode) and imageNode.GetImageData() is not None:
+        if not isThreeDimensional(imageNode):
             self._align(*imagePlane(imageNode))
             self._follower.follow(imageNode, [widget.mrmlSliceNode() for widget in self._widgets()])
 

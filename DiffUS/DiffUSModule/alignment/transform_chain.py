@@ -3,7 +3,6 @@
 import re
 from itertools import pairwise
 
-import slicer
 from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
@@ -96,16 +95,9 @@ def describeChain(imageNode, patientNode, pending=None):
     if None in frames:
         names += [transform.GetName() for transform in others]
     else:
-        names += [to for _from, to in frames]
-    if names[-1].lower() != "ras":
-        names.append(_("RAS"))
-    way = " → ".join(names)
+        names += [to for _from, to in frames if to.lower() != "ras"]
+    way = " → ".join([*names, _("RAS")])
     if corrections:
         way += " " + _("(corrected by {names})").format(names=", ".join(node.GetName() for node in corrections))
     anchor = anchorOf(imageNode, patientNode, pending)
     return _("{way}. The correction goes above {anchor}.").format(way=way, anchor=anchor.GetName())
-
-
-def matrixToParent(transform):
-    """(4, 4) array of a linear transform node."""
-    return slicer.util.arrayFromTransformMatrix(transform)

@@ -10,7 +10,7 @@ from slicer.i18n import tr as _
 from DiffUSLib import DiffUSError
 
 from ..volume_source import copyVolume, ijkToRasOf
-from .transform_chain import chainOf, checkChain, matrixToParent
+from .transform_chain import chainOf, checkChain
 
 MOST_FRAMES = 64
 """Copied out of a long sweep: enough to find the fan through shadows."""
@@ -138,7 +138,7 @@ def _place(browser, imageNode, chain, number):
         link = transform if sequence is None else sequence.GetDataNodeAtValue(value)
         if link is None:
             return None, None
-        place = matrixToParent(link) @ place
+        place = slicer.util.arrayFromTransformMatrix(link) @ place
     return frame, place
 
 

@@ -3,7 +3,9 @@
 import numpy as np
 import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
 from .. import torch_status
 from ..alignment import alignment_job, fan_shape
@@ -29,17 +31,18 @@ FAN_ROWS = {
 }
 
 
-class AlignSection(Section):
+class AlignSection(Section, VTKObservationMixin):
     """Choice of the ultrasound, its fan, the alignment, and what comes of it."""
 
     def __init__(self, ui, session):
-        super().__init__(ui, session)
+        Section.__init__(self, ui, session)
+        VTKObservationMixin.__init__(self)
         self.run = AlignmentRun(session)
         self.run.changed.connect(self.update)
         self.run.failed.connect(session.say)
         self._outline = FanOutline()
         self._chosen = self._found = self._task = self._drawnFan = None
-        self._problem = ""
+        self._problem, self._wasRead = "", False
         ui.loadSweepButton.connect("clicked()", lambda: self.attempt(self.onLoadSweep))
         ui.detectFanButton.connect("clicked()", lambda: self.attempt(self.onDetect))
         ui.alignButton.connect("clicked()", lambda: self.attempt(self.onAlign))
@@ -60,6 +63,8 @@ class AlignSection(Section):
         if parameters is None or not isInstalled:
             return
         self._follow(parameters.ultrasound)
+        if ui.alignSection.collapsed:
+            return
         self._updateChoice(parameters)
         self._updateFan(parameters)
         self._updateRun(parameters)
@@ -71,20 +76,44 @@ class AlignSection(Section):
     def _follow(self, node):
         """Another ultrasound was chosen, or the section was opened or closed."""
         if node is not self._chosen:
-            self._chosen, self._found, self._problem = node, None, ""
-            self.run.stop()
-            self._outline.hide()
-            if self._task is not None:
-                self._task.cancel()
-                self._task = None
-        isShown = self._isOpen and node is not None
-        if not isShown:
+            self._choose(node)
+            if node is not None:
+                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onChosenModified)
+        if not self._isOpen or node is None:
             self.run.view.hide()
-        elif not self.run.view.isShown:
+            return
+        if not self.run.view.isShown:
             self.run.view.show()
+            self._showImage()
+        if not self._wasRead:
             self._lookForFan()
-        elif self._found is None and self._task is None and not self._problem:
-            self._lookForFan()
+
+    def _choose(self, node):
+        """Let go of what was chosen before."""
+        self._chosen, self._found, self._problem, self._wasRead = node, None, "", False
+        self.removeObservers()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        self._outline.hide()
+        self._drawnFan = None
+        self.run.stop()  # last: it says that something changed
+
+    def _onChosenModified(self, caller=None, event=None):
+        """It may hang under other transforms now."""
+        if self._isOpen:
+            parameters = self.session.parameters
+            setIfDifferent(self.ui.alignChain, "text", self._chainText(self._chosen, parameters.volume))
+
+    def _showImage(self):
+        """The ultrasound, or what an alignment shows, in the views."""
+        if self.run.state is not State.IDLE:
+            self.run.draw()
+            return
+        try:
+            self.run.view.showImage(imageNodeOf(self._chosen), self.session.parameters.volume)
+        except ValueError as error:
+            self._problem = explain(error)
 
     def _updateChoice(self, parameters):
         ui, node = self.ui, parameters.ultrasound
@@ -171,6 +200,8 @@ class AlignSection(Section):
             }.get(run.stage, _("Starting"))
             text = _("{stage}, step {step} · {seconds:.0f} s")
             return text.format(stage=stage, step=run.iteration + 1, seconds=run.seconds)
+        if self._chosen is not None and self.session.parameters.volume is None:
+            return _("Choose the MRI or CT in the section Volume.")
         if run.outcome is not None:
             text = _("{count} frames in {seconds:.1f} s on {device}")
             report = run.outcome.report
@@ -213,16 +244,15 @@ class AlignSection(Section):
 
     def _lookForFan(self):
         """Read the ultrasound and find its fan in the background."""
-        node, self._problem = self._chosen, ""
+        node, self._problem, self._wasRead = self._chosen, "", True
+        self._showImage()
+        if self._isVolume(node):
+            return
         try:
-            if self._isVolume(node):
-                self.run.view.showImage(node, self.session.parameters.volume)
-                return
             frames = readUltrasound(node, None)
         except Exception as error:
             self._problem = explain(error)
             return
-        self.run.view.showImage(imageNodeOf(node), self.session.parameters.volume)
         self._found = None
         self._task = BackgroundTask(lambda: alignment_job.findFan(frames), self._onFan, self._onFanError)
 
@@ -326,15 +356,14 @@ class AlignSection(Section):
             self.run.stop()
         if self._task is not None:
             self._task.cancel()
-            self._task = None
+            self._task, self._wasRead = None, False
         self.run.view.hide()
         self._outline.hide()
         self._drawnFan = None
-        if slicer.mrmlScene.IsClosing():
-            self._chosen = self._found = None
 
     def end(self):
-        self.run.stop()
+        self.run.changed.disconnect(self.update)
+        self._choose(None)
 
 
 def _figures(result):
