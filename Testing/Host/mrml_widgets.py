@@ -5,7 +5,7 @@ import slicer
 from PySide6 import QtCore, QtWidgets
 
 from .ctk_widgets import qtProperty
-from .pythonqt import Conventions, converted
+from .pythonqt import Conventions, converted, emit
 from .stand_in import StandIn
 
 
@@ -216,7 +216,7 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
         if nodeID != self._host_id:
             self._host_id = nodeID
             self.currentNodeChanged(self.currentNode())
-            self._hostValidNodeChanged.emit(bool(nodeID))
+            emit(self._hostValidNodeChanged, bool(nodeID))
             self.currentNodeIDChanged(nodeID)
 
 

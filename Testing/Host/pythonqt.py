@@ -9,6 +9,7 @@
 """
 
 import contextlib
+import ctypes
 import inspect
 import numbers
 import types
@@ -109,6 +110,14 @@ class Method:
         return tuple(result) if isinstance(result, list) else result
 
 
+def emit(signal, *arguments):
+    """Emit a signal of PySide."""
+    signal.emit(*arguments)
+    # PySide 6.12 returns True without a reference to it. Where booleans are counted (before Python 3.12), the count
+    # runs out one day, and Python ends with a fatal error.
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(True))
+
+
 class BoundSignal:
     """A signal of a Qt object; calling it emits."""
 
@@ -116,7 +125,7 @@ class BoundSignal:
         self._signal = signal
 
     def __call__(self, *arguments):
-        self._signal.emit(*arguments)
+        emit(self._signal, *arguments)
 
     def connect(self, slot):
         return _connect(self._signal, slot, 99)

@@ -150,3 +150,17 @@ def test_an_exception_in_a_slot_is_a_failure(host, qt):
 
 def test_there_is_no_qvariant(qt):
     assert not hasattr(qt, "QVariant")
+
+
+def test_signals_leave_the_booleans_alone(host):
+    """Each of PySide's emissions took one reference of True; Python 3.11 ended when there were none left."""
+    import sys
+
+    import ctk
+
+    section = ctk.ctkCollapsibleButton()
+    before = sys.getrefcount(True)
+    for _ in range(100):
+        section.contentsCollapsed(True)
+    assert sys.getrefcount(True) >= before
+    section.delete()
