@@ -172,6 +172,39 @@ def test_landmarks_are_read_from_tag_files(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def remind_case(folder, names):
+    """Files as ReMIND2Reg names them; the ultrasound's voxels are half as large as the MRI's, both start at RAS 10."""
+    import nibabel
+
+    for kind in ("imagesTr", "landmarksTr"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    for name, size in zip(names, (0.5, 1.0, 1.0), strict=False):
+        matrix = np.diag([size, size, size, 1.0])
+        matrix[:3, 3] = 10
+        image = nibabel.Nifti1Image(np.ones((4, 4, 4), dtype=np.float32), matrix)
+        nibabel.save(image, folder / "imagesTr" / f"{name}.nii.gz")
+        (folder / "landmarksTr" / f"{name}.csv").write_text("4,6,8\n1,2,3\n")
+
+
+def test_remind2reg_is_found_by_its_names(tmp_path):
+    pytest.importorskip("nibabel")
+    remind_case(tmp_path, ("ReMIND2Reg_0099_0000", "ReMIND2Reg_0099_0001", "ReMIND2Reg_0099_0002"))
+    first, second = landmarks.find_cases(tmp_path)
+    assert (first.modality, second.modality) == ("t1c", "t2")
+    assert first.ultrasound.name == second.ultrasound.name == "ReMIND2Reg_0099_0000.nii.gz"
+    assert second.mri.name == "ReMIND2Reg_0099_0002.nii.gz"
+    mri, ultrasound = landmarks.read_volume(first.mri), landmarks.read_volume(first.ultrasound)
+    in_mri, in_ultrasound = landmarks.landmarks_of(first, mri, ultrasound)
+    assert in_mri.tolist() == [[14, 16, 18], [11, 12, 13]]
+    assert in_ultrasound.tolist() == [[12, 13, 14], [10.5, 11, 11.5]]
+    (tmp_path / "landmarksTr" / "ReMIND2Reg_0099_0001.csv").write_text("4,6,8\n")
+    with pytest.raises(DiffUSError, match="1 and 2 landmarks"):
+        landmarks.landmarks_of(first, mri, ultrasound)
+    (tmp_path / "landmarksTr" / "ReMIND2Reg_0099_0001.csv").write_text("x,y,z\n")
+    with pytest.raises(DiffUSError, match="no table"):
+        landmarks.landmarks_of(first, mri, ultrasound)
+
+
 @pytest.mark.slow
 def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
     """A case laid out like RESECT: the 3D ultrasound of a known head, moved by a known error."""
