@@ -22,7 +22,10 @@ def test_panel_fits_on_one_screen(host, placed, tmp_path):
     assert host.screenshot_panel(tmp_path / "panel.png", PANEL_WIDTH) <= ROOM_AT_1080P
 
 
-@pytest.mark.parametrize("sections", [(), ("shapeSection", "advancedSection", "keepSection")])
+@pytest.mark.parametrize(
+    "sections",
+    [(), ("shapeSection", "advancedSection", "keepSection"), ("alignSection", "fanSection", "alignAdvancedSection")],
+)
 def test_no_text_is_cut_off(host, placed, tmp_path, sections):
     for name in sections:
         getattr(placed.ui, name).collapsed = False
