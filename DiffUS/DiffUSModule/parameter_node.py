@@ -13,7 +13,7 @@ from slicer import (
     vtkMRMLSequenceBrowserNode,
 )
 from slicer.i18n import tr as _
-from slicer.parameterNodeWrapper import Decimals, SingleStep, WithinRange
+from slicer.parameterNodeWrapper import WithinRange
 
 
 class Modality(Enum):
@@ -134,13 +134,13 @@ class FanShape:
     """
 
     kind: ProbeKind = ProbeKind.CURVILINEAR
-    across: Annotated[float, WithinRange(-500.0, 500.0), Decimals(1), SingleStep(0.5)] = 0.0
-    down: Annotated[float, WithinRange(-500.0, 500.0), Decimals(1), SingleStep(0.5)] = 0.0
-    direction: Annotated[float, WithinRange(-180.0, 180.0), Decimals(1), SingleStep(0.5)] = 90.0
-    opening: Annotated[float, WithinRange(5.0, 170.0), Decimals(1), SingleStep(0.5)] = 70.0
-    radius: Annotated[float, WithinRange(0.1, 300.0), Decimals(1), SingleStep(0.5)] = 20.0
-    depth: Annotated[float, WithinRange(5.0, 500.0), Decimals(1), SingleStep(0.5)] = 80.0
-    width: Annotated[float, WithinRange(2.0, 500.0), Decimals(1), SingleStep(0.5)] = 40.0
+    across: Annotated[float, WithinRange(-500.0, 500.0)] = 0.0
+    down: Annotated[float, WithinRange(-500.0, 500.0)] = 0.0
+    direction: Annotated[float, WithinRange(-180.0, 180.0)] = 90.0
+    opening: Annotated[float, WithinRange(5.0, 170.0)] = 70.0
+    radius: Annotated[float, WithinRange(0.1, 300.0)] = 20.0
+    depth: Annotated[float, WithinRange(5.0, 500.0)] = 80.0
+    width: Annotated[float, WithinRange(2.0, 500.0)] = 40.0
 
 
 @wrapper.parameterPack
@@ -148,11 +148,11 @@ class ProbeGeometry:
     """The fan: lengths in mm, angle in degrees, frequency in MHz."""
 
     kind: ProbeKind = ProbeKind.CURVILINEAR
-    fieldOfView: Annotated[float, WithinRange(5.0, 170.0), Decimals(0), SingleStep(1.0)] = 69.0
-    radius: Annotated[float, WithinRange(1.0, 120.0), Decimals(1), SingleStep(0.5)] = 24.0
-    width: Annotated[float, WithinRange(5.0, 120.0), Decimals(1), SingleStep(0.5)] = 40.0
-    depth: Annotated[float, WithinRange(10.0, 300.0), Decimals(0), SingleStep(1.0)] = 80.0
-    frequency: Annotated[float, WithinRange(0.5, 20.0), Decimals(1), SingleStep(0.1)] = 6.5
+    fieldOfView: Annotated[float, WithinRange(5.0, 170.0)] = 69.0
+    radius: Annotated[float, WithinRange(1.0, 120.0)] = 24.0
+    width: Annotated[float, WithinRange(5.0, 120.0)] = 40.0
+    depth: Annotated[float, WithinRange(10.0, 300.0)] = 80.0
+    frequency: Annotated[float, WithinRange(0.5, 20.0)] = 6.5
     lines: Annotated[int, WithinRange(16, 512)] = 256
 
 
@@ -187,19 +187,19 @@ class DiffUSParameterNode:
     preset: str = "craniotomy_curvilinear"
     probe: ProbeGeometry
     line: vtkMRMLMarkupsLineNode
-    roll: Annotated[float, WithinRange(-180.0, 180.0), Decimals(0), SingleStep(1.0)] = 0.0
+    roll: Annotated[float, WithinRange(-180.0, 180.0)] = 0.0
     trackedTransform: vtkMRMLLinearTransformNode
     showHandles: bool = True
     live: bool = True
     look: Look = Look.CLINICAL
-    gain: Annotated[float, WithinRange(-40.0, 40.0), Decimals(0), SingleStep(1.0)] = 0.0
-    dynamicRange: Annotated[float, WithinRange(20.0, 100.0), Decimals(0), SingleStep(1.0)] = 60.0
-    timeGain: Annotated[float, WithinRange(0.0, 2.0), Decimals(2), SingleStep(0.05)] = 0.7
+    gain: Annotated[float, WithinRange(-40.0, 40.0)] = 0.0
+    dynamicRange: Annotated[float, WithinRange(20.0, 100.0)] = 60.0
+    timeGain: Annotated[float, WithinRange(0.0, 2.0)] = 0.7
     speckle: bool = True
     propagation: Propagation = Propagation.SINGLE_SCATTER
     beamPlanes: Annotated[int, WithinRange(1, 5)] = 1
     detail: Detail = Detail.STANDARD
-    overlay: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.6
+    overlay: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     imageLayout: bool = False
     ultrasound: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceBrowserNode, None]  # noqa: UP007
     alignPreset: AlignPreset = AlignPreset.QUICK
@@ -208,7 +208,7 @@ class DiffUSParameterNode:
     fan: FanShape
     fanByHand: bool = False
     overlayStyle: OverlayStyle = OverlayStyle.CHECKERBOARD
-    overlayShare: Annotated[float, WithinRange(0.0, 1.0), Decimals(2), SingleStep(0.05)] = 0.5
+    overlayShare: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
 
 
 def parameterNodeOf(node: vtkMRMLScriptedModuleNode) -> DiffUSParameterNode:

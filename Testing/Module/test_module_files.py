@@ -55,3 +55,17 @@ def test_module_imports_nothing_heavy_at_start():
         text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
             assert name in allowed | standard, f"{path} imports {name}"
+
+
+def test_slicer_finds_no_annotation_without_use(host):
+    """At each start Slicer writes a warning for every annotation of a parameter that validates nothing."""
+    from typing import get_type_hints
+
+    from Testing.Host.parameter_node.annotations import Validator, split
+
+    host.load_module(ROOT / "DiffUS", "DiffUS")
+    from DiffUSModule import parameter_node as module
+
+    for owner in (module.DiffUSParameterNode, module.ProbeGeometry, module.FanShape):
+        for name, hint in get_type_hints(owner, include_extras=True).items():
+            assert all(isinstance(item, Validator) for item in split(hint)[1]), f"{owner.__name__}.{name}"
