@@ -50,8 +50,8 @@ def test_module_imports_nothing_heavy_at_start():
     """What Slicer loads at start-up imports only the standard library and Slicer's own packages."""
     allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "DiffUSModule", "SampleData"}
     standard = {"enum", "typing", "os", "sys", "importlib", "json"}
-    for path in ("DiffUS.py", "DiffUSModule/library_path.py", "DiffUSModule/parameter_node.py", "DiffUSModule/parameter_sets.py",
-                 "DiffUSModule/sample_data.py", "DiffUSModule/__init__.py"):  # fmt: skip
+    names = ("__init__", "gui_connection", "library_path", "parameter_node", "parameter_sets", "sample_data")
+    for path in ("DiffUS.py", *(f"DiffUSModule/{name}.py" for name in names)):
         text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
             assert name in allowed | standard, f"{path} imports {name}"
