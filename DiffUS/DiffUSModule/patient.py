@@ -45,7 +45,7 @@ class Patient(VTKObservationMixin):
         """
         if node is self._node and (modality, anchors) == (self._modality, self._anchors):
             return
-        self.cancel()
+        self._endTask()  # without a word: who listens might ask for the maps of the node before
         self.removeObservers()
         self._node, self._modality, self._anchors = node, modality, anchors
         self._forget()
@@ -82,11 +82,15 @@ class Patient(VTKObservationMixin):
 
     def cancel(self):
         """Stop waiting for maps that are being computed."""
+        if self.isBusy:
+            self._endTask()
+            self.changed.emit()
+
+    def _endTask(self):
         if self._task is not None:
             self._task.cancel()
             self._task = None
             self._isOutdated = True
-            self.changed.emit()
 
     def close(self):
         """Let go of the node."""
@@ -103,7 +107,7 @@ class Patient(VTKObservationMixin):
         self.changed.emit()
 
     def _onVoxelsChanged(self, caller=None, event=None):
-        self.cancel()
+        self._endTask()
         self._forget()
         self.changed.emit()
 

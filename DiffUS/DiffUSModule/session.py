@@ -59,6 +59,7 @@ class Session(VTKObservationMixin):
         self._task = None
         self.activity = ""
         self.isActive = False
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self._onNodeAdded)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -172,15 +173,24 @@ class Session(VTKObservationMixin):
     def _updateTransducer(self):
         if self.transducer is None:
             return
-        handles = (self.transducer.transform, self.parameters.showHandles, *self.layout.viewsForHandles())
-        if handles != self._handles:
-            self._handles = handles
-            self.transducer.showHandles(self.parameters.showHandles, self.layout.viewsForHandles())
+        self._updateHandles()
         tracked = self.parameters.trackedTransform
         # A parent that the user chose elsewhere stays until this choice changes.
         if tracked is not self._tracked and tracked is not self.transducer.transform:
             self._tracked = tracked
             self.transducer.follow(tracked)
+
+    def _updateHandles(self):
+        handles = (self.transducer.transform, self.parameters.showHandles, *self.layout.viewsForHandles())
+        if handles != self._handles:
+            self._handles = handles
+            self.transducer.showHandles(self.parameters.showHandles, self.layout.viewsForHandles())
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def _onNodeAdded(self, caller, event, node):
+        """A new view gets handles, too."""
+        if node.IsA("vtkMRMLAbstractViewNode") and self.transducer is not None and not caller.IsImporting():
+            self._updateHandles()
 
     def _updateLayout(self):
         if not self.isActive:

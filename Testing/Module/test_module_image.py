@@ -224,3 +224,65 @@ def test_what_the_module_made_is_not_offered_as_a_patient(host, placed):
     placed.ui.snapshotButton.click()
     host.process_events()
     assert selector.nodeCount() == 2
+
+
+def test_every_setting_of_the_image_changes_it(host, placed):
+    before = image_of(placed).copy()
+    changes = (
+        ("dynamicRangeSlider", "value", 45), ("timeGainSlider", "value", 0.2), ("speckleCheckBox", "checked", False),
+        ("propagationCombo", "currentIndex", 2), ("beamPlanesSpinBox", "value", 3), ("detailCombo", "currentIndex", 1),
+        ("frequencySlider", "value", 4.0), ("fieldOfViewSlider", "value", 50),
+    )  # fmt: skip
+    for name, attribute, value in changes:
+        wait_for_image(
+            host, placed, lambda name=name, to=attribute, value=value: setattr(getattr(placed.ui, name), to, value)
+        )
+        assert not np.array_equal(image_of(placed), before), name
+        before = image_of(placed).copy()
+    assert "images/s" in placed.ui.rateLabel.text
+
+
+def test_depth_of_the_fan_is_the_depth_of_image_and_outline(host, placed):
+    import slicer
+
+    wait_for_image(host, placed, lambda: setattr(placed.ui.depthSlider, "value", 110))
+    pose, node = placed.session.transducer.pose(), placed.session.transducer.image
+    pixels = image_of(placed)
+    row = np.flatnonzero(pixels[:, pixels.shape[1] // 2])[-1]
+    deepest = np.linalg.inv(pose) @ [*ras_of_pixel(node, pixels.shape[1] // 2, row), 1]
+    assert deepest[1] == pytest.approx(110, abs=0.5)
+    outline = slicer.util.arrayFromModelPoints(placed.session.transducer.outline)
+    assert outline[:, 1].max() == pytest.approx(110, abs=0.5)
+
+
+def test_fade_goes_from_volume_to_image(host, placed):
+    """In the reslice view the gray at a place of the fan goes from the CT's to the image's."""
+    host.process_events(0.1)
+    node, view = placed.session.transducer.image, host.view("DiffUSReslice")
+    shown = []
+    for value in (0.0, 0.5, 1.0):
+        placed.ui.overlaySlider.value = value
+        host.process_events(0.1)
+        pixels = host.pixels("DiffUSReslice")
+        x, y = view.rasToDisplay(ras_of_pixel(node, 200, 300))
+        y = pixels.shape[0] - 1 - y
+        shown.append(float(pixels[round(y) - 2 : round(y) + 3, round(x) - 2 : round(x) + 3].mean()))
+    assert shown[2] == pytest.approx(image_of(placed)[297:304, 197:204].mean(), abs=12)
+    assert shown[1] == pytest.approx((shown[0] + shown[2]) / 2, abs=3)
+    assert abs(shown[0] - shown[2]) > 5
+
+
+def test_image_stands_in_the_3d_view_and_the_cursor_is_linked(host, placed):
+    import slicer
+
+    host.process_events(0.1)
+    slice_node = slicer.app.layoutManager().sliceWidget("DiffUSImage").mrmlSliceNode()
+    crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    assert crosshair.GetCrosshairMode() != slicer.vtkMRMLCrosshairNode.NoCrosshair
+    with_image = host.pixels("1").astype(int)
+    slice_node.SetSliceVisible(False)
+    host.process_events(0.1)
+    changed = np.abs(host.pixels("1").astype(int) - with_image).max(axis=-1) > 20
+    assert changed.mean() > 0.005
+    host.leave_module()
+    assert crosshair.GetCrosshairMode() == slicer.vtkMRMLCrosshairNode.NoCrosshair

@@ -280,3 +280,81 @@ def test_memory_does_not_grow_with_images(host, placed):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     run(300)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # kB
+
+
+def test_volume_deleted_while_it_is_prepared(host, widget):
+    import slicer
+
+    node = add_ct()
+    widget.logic.getParameterNode().volume = node
+    host.process_events()
+    widget.ui.addButton.click()
+    assert widget.session.patient.isBusy
+    slicer.mrmlScene.RemoveNode(node)
+    host.process_events(0.5)
+    assert not widget.session.patient.isBusy
+    assert widget.session.transducer is None
+    assert message(widget) == ""
+
+
+def test_tracked_transform_deleted_while_followed(host, placed):
+    """The transducer stays in the scene, and can be moved again."""
+    import slicer
+
+    tracked = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode", "ProbeToReference")
+    slicer.util.updateTransformMatrixFromArray(tracked, placed.session.transducer.pose())
+    wait_for_image(host, placed, lambda: placed.ui.trackedSelector.setCurrentNode(tracked))
+    slicer.mrmlScene.RemoveNode(tracked)
+    host.process_events(0.1)
+    assert placed.ui.trackedSelector.currentNode() is None
+    wait_for_image(host, placed, lambda: setattr(placed.ui.panSlider, "value", 4))
+    assert message(placed) == "" or "does not look at the volume" in message(placed)
+
+
+def test_two_3d_views(host, placed):
+    """Both show probe and fan; the handles are in both, and dragging goes on."""
+    import slicer
+
+    placed.ui.layoutCheckBox.checked = False
+    manager = slicer.app.layoutManager()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutDual3DView)
+    wait_for_image(host, placed, lambda: setattr(placed.ui.panSlider, "value", 4))
+    assert manager.threeDViewCount == 2
+    display = placed.session.transducer.transform.GetDisplayNode()
+    for index in range(2):
+        view = manager.threeDWidget(index).mrmlViewNode()
+        assert display.IsDisplayableInView(view.GetID())
+        assert placed.session.transducer.body.GetDisplayNode().IsDisplayableInView(view.GetID())
+
+
+@pytest.mark.parametrize("agrees", [True, False])
+def test_pytorch_comes_by_its_extension_where_that_is_there(host, monkeypatch, agrees):
+    """The extension asks the user itself, and is told which version is needed."""
+    import importlib.util
+    import sys
+    import types
+
+    real, torch = importlib.util.find_spec, sys.modules.pop("torch")
+    asked = []
+
+    class PyTorchUtilsLogic:
+        def installTorch(self, askConfirmation=False, forceComputationBackend=None, torchVersionRequirement=None):
+            asked.append((askConfirmation, torchVersionRequirement))
+            if agrees:
+                sys.modules["torch"] = torch
+            return torch if agrees else None
+
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", types.SimpleNamespace(PyTorchUtilsLogic=PyTorchUtilsLogic))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "torch" else real(name, *rest)
+    )
+    try:
+        widget = host.load_module(MODULE_FOLDER, "DiffUS")
+        widget.ui.installButton.click()
+        assert asked == [(True, ">=2.4")]
+        assert not host.packaging.requests
+        assert widget.ui.installButton.isHidden() is agrees
+        assert widget.ui.volumeSection.enabled is agrees
+        assert message(widget) == ""
+    finally:
+        sys.modules["torch"] = torch
