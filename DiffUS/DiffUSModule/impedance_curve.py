@@ -79,6 +79,7 @@ def _chart():
         anchors.SetMarkerSize(10.0)
         anchors.SetLineStyle(slicer.vtkMRMLPlotSeriesNode.LineStyleNone)
         anchors.SetLabelColumnName(TISSUE)
+        chart.SetLegendVisibility(False)
     return chart
 
 

@@ -86,12 +86,15 @@ def test_edited_anchor_changes_image_and_curve_and_comes_back_with_the_scene(hos
     assert float(maps.impedance[share].median()) == pytest.approx(1.9, abs=0.03)  # the MRI is noisy
     pixels, edited = image_of(head).copy(), cells(head)
 
+    head.ui.curveButton.click()
     host.save_scene(tmp_path / "scene.mrb")
     host.close_scene()
     assert cells(head) == []
     wait_for_image(host, head, lambda: host.load_scene(tmp_path / "scene.mrb"))
     assert cells(head) == edited
     assert np.array_equal(image_of(head), pixels)
+    head.ui.curveButton.click()
+    assert host.scene.GetNumberOfNodesByClass("vtkMRMLPlotChartNode") == 1
     wait_for_image(host, head, head.ui.resetAnchorsButton.click)
     assert cells(head) == measured
     assert not head.ui.resetAnchorsButton.enabled
