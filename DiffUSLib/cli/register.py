@@ -155,15 +155,23 @@ def make_slices(
         check_rigid(reference_to_ras, f"the transform in {initial}")
         image_to_goal = reference_to_ras @ image_to_goal
     good = valid.nonzero().flatten().tolist()
+    if frames and len(set(frames)) < len(frames):
+        raise DiffUSError("a frame is named twice; it would count as if there were more ultrasound than there is.")
     for number in frames or ():
         if not 0 <= number < len(valid):
             raise DiffUSError(f"there is no frame {number}; {tracked.name} has the frames 0 to {len(valid) - 1}.")
         if number not in good:
             raise DiffUSError(f"frame {number} of {tracked.name} has no valid tracking; leave it out.")
+        if bool((tracked.images[number] == tracked.images[number].flatten()[0]).all()):
+            raise DiffUSError(f"frame {number} of {tracked.name} is constant; leave it out.")
     skipped = len(valid) - len(good)
     if skipped:
         print(f"{skipped} of {len(valid)} frames have no valid tracking and are skipped.", file=sys.stderr)
     if frames is None:
+        seen = [number for number in good if int(tracked.images[number].max()) > int(tracked.images[number].min())]
+        if 0 < len(seen) < len(good):
+            print(f"{len(good) - len(seen)} of {len(valid)} frames are constant and are skipped.", file=sys.stderr)
+            good = seen
         frames = [good[index] for index in spread_frames(len(good))]
     images, matrices = square_pixels(tracked.images.numpy()[good], image_to_goal[good])
     picked = [good.index(number) for number in frames]

@@ -43,6 +43,17 @@ def sweep(tmp_path):
     return path, images, matrices
 
 
+def test_constant_frames_are_left_out(sweep, tmp_path, capsys):
+    _, images, matrices = sweep
+    images[1] = 7
+    path = tmp_path / "dark.igs.mha"
+    write_tracked_frames(path, images, {"ImageToReference": torch.from_numpy(matrices)})
+    assert slices_of(path)[1] == [0, 2, 3]
+    assert "1 of 4 frames are constant" in capsys.readouterr().err
+    with pytest.raises(DiffUSError, match="frame 1 of dark.* is constant"):
+        slices_of(path, frames=[0, 1])
+
+
 def slices_of(path, **options):
     return register.make_slices(register.read_tracked_frames(path), **options)
 
@@ -69,7 +80,13 @@ def test_initial_transform_moves_the_frames(sweep, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("frames", "message"), [([0, 9], "no frame 9"), ([-1], "no frame -1"), ([0, 2], "frame 2 .* no valid tracking")]
+    ("frames", "message"),
+    [
+        ([0, 9], "no frame 9"),
+        ([-1], "no frame -1"),
+        ([0, 2], "frame 2 .* no valid tracking"),
+        ([0, 1, 0], "named twice"),
+    ],
 )
 def test_wrong_frames_are_refused(sweep, frames, message):
     with pytest.raises(DiffUSError, match=message):
