@@ -97,3 +97,20 @@ def test_module_opens_without_a_main_window(host):
         "host.process_events(1.0); assert not host.failures.entries, host.failures.entries; host.close()"
     )
     subprocess.run([sys.executable, "-c", script], cwd=MODULE_FOLDER.parent, check=True, timeout=150)
+
+
+def test_wrapped_texts_of_an_alignment_have_their_height(host, widget):
+    """Also when a longer text comes while the panel shows."""
+    ui = widget.ui
+    ui.alignSection.collapsed = False
+    widget.parent.resize(PANEL_WIDTH, ROOM_AT_1080P)
+    widget.parent.show()
+    labels = (ui.alignChain, ui.alignVerdict, ui.alignFigures)
+    for repeats in (2, 5, 1):
+        for label in labels:
+            label.setVisible(True)
+            label.text = "The images agree far better than at random places. " * repeats
+        host.process_events(0.1)
+        for label in labels:
+            assert label.height >= label.heightForWidth(label.width), label.name
+    widget.parent.hide()

@@ -69,7 +69,7 @@ class AlignmentView:
             slicer.mrmlScene.RemoveNode(overlay)
 
     def _setVisibleIn3D(self, isVisible):
-        for widget in self._widgets()[:1]:
+        for widget in self._widgets()[1:]:
             widget.mrmlSliceNode().SetSliceVisible(isVisible)
 
     def viewIDs(self):
@@ -91,11 +91,15 @@ class AlignmentView:
             return
         self._setLayers(imageNode, patientNode, imageNode)
         if not isThreeDimensional(imageNode):
-            self._align(*imagePlane(imageNode))
+            pose, extentMm = imagePlane(imageNode)
+            self._align(pose, extentMm, extentMm)
             self._follower.follow(imageNode, [widget.mrmlSliceNode() for widget in self._widgets()])
 
     def showOverlay(self, pixels, imageToRas, imageNode, patientNode):
-        """Show (H, W) uint8 pixels that stand at a (4, 4) matrix, and the plane that they lie in."""
+        """Show (H, W) uint8 pixels that stand at a (4, 4) matrix, and the plane that they lie in.
+
+        Where two images stand side by side, W is 2 H; the patient's view shows the place of the first.
+        """
         self._follower.stop()
         node = self.overlay() or self._makeOverlay()
         wasModified = node.StartModify()
@@ -103,7 +107,9 @@ class AlignmentView:
         slicer.util.updateVolumeFromArray(node, np.ascontiguousarray(pixels[None]))
         node.EndModify(wasModified)
         self._setLayers(node, patientNode, imageNode)
-        self._align(*imagePlane(node))
+        pose, (left, right, top, bottom) = imagePlane(node)
+        share = pixels.shape[0] / pixels.shape[1]
+        self._align(pose, (left, right, top, bottom), (left, left + share * (right - left), top, bottom))
 
     def _makeOverlay(self):
         node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Ultrasound and rendered image"))
@@ -126,7 +132,8 @@ class AlignmentView:
             composite.SetForegroundVolumeID(foreground.GetID() if foreground is not None else None)
             composite.SetForegroundOpacity(0.5)
 
-    def _align(self, pose, extentMm):
-        for widget in self._widgets() if self.isShown else ():
+    def _align(self, pose, overlayMm, patientMm):
+        """Turn both views into a plane, each with its own extent (left, right, top, bottom) in it."""
+        for widget, extentMm in zip(self._widgets() if self.isShown else (), (overlayMm, patientMm), strict=False):
             alignSlice(widget.mrmlSliceNode(), pose, extentMm)
             fitSlice(widget.mrmlSliceNode(), extentMm)
