@@ -109,6 +109,8 @@ def addTrackedSweep(sweep):
     count = _("{count} frames.").format(count=len(sweep.images))
     browser.SetDescription(" ".join([count, *links.notes]))
     _putInFolder(name, nodes)
+    if slicer.app.layoutManager() is not None:
+        slicer.app.layoutManager().resetThreeDViews()  # a sweep may stand far from what the views show
     return browser
 
 

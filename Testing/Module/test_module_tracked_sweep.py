@@ -130,6 +130,19 @@ def test_a_sweep_is_one_folder(host, load, shared_data):
     assert [hierarchy.GetItemName(folder) for folder in folders] == [start]
 
 
+def test_all_frames_are_seen_in_3d_at_once(host, load, shared_data):
+    """Their lines are in the middle of the view; nothing else there is so blue."""
+    load(str(shared_data / LIVER))
+    host.process_events()
+    red, green, blue = host.pixels("1").astype(int).transpose(2, 0, 1)
+    lines = np.argwhere((green - red > 60) & (blue - red > 80))
+    height, width = red.shape
+    assert len(lines) > 1000
+    assert np.ptp(lines, axis=0).max() > 0.25 * height
+    middle = lines.mean(0)
+    assert 0.2 * height < middle[0] < 0.8 * height and 0.2 * width < middle[1] < 0.8 * width
+
+
 def test_a_correction_on_top_moves_frames_and_image(load, tmp_path):
     import slicer
 
