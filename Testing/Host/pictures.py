@@ -26,7 +26,7 @@ def grab(host, width, height=None):
 def _grab(host, width, height=None):
     panel = host.panel()
     wasVisible = panel.isVisible()
-    panel.show()
+    panel.show()  # the layouts of hidden widgets do not follow changed texts
     host.process_events()
     layout = panel.layout()
     wanted = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()

@@ -102,6 +102,8 @@ def test_module_opens_without_a_main_window(host):
 def test_wrapped_texts_of_an_alignment_have_their_height(host, widget):
     """Also when a longer text comes while the panel shows."""
     ui = widget.ui
+    for section in (ui.volumeSection, ui.transducerSection, ui.imageSection):
+        section.collapsed = True
     ui.alignSection.collapsed = False
     widget.parent.resize(PANEL_WIDTH, ROOM_AT_1080P)
     widget.parent.show()

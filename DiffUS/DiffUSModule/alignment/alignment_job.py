@@ -144,9 +144,18 @@ class AlignmentJob:
         """Generator of Snapshots; its return value is the Outcome."""
         import torch
 
+        kept = torch.get_num_threads()
+        torch.set_num_threads(_CPU_THREADS)
+        try:
+            return (yield from self._steps())
+        finally:
+            torch.set_num_threads(kept)
+
+    def _steps(self):
+        import torch
+
         from DiffUSLib import Alignment, RegistrationSettings, SliceComparison, registration_report
 
-        torch.set_num_threads(_CPU_THREADS)
         slices, numbers, shownSlice = self._makeSlices()
         alignment = Alignment(self._volume.toLibrary(), slices, RegistrationSettings(**self._settings), self._maps)
         comparison = SliceComparison(slices, self._maps, shownSlice)
