@@ -8,7 +8,7 @@ from .. import keep
 from ..background import BackgroundTask
 from ..messages import explain
 from ..sweep_recorder import SweepRecorder
-from .section import Section, setIfDifferent
+from .section import Section, setIfDifferent, setShown
 
 
 class KeepSection(Section):
@@ -23,6 +23,7 @@ class KeepSection(Section):
         ui.exportImageButton.connect("clicked()", lambda: self.attempt(self.onExportImage))
         ui.recordButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onRecord, isOn))
         ui.exportSweepButton.connect("clicked()", lambda: self.attempt(self.onExportSweep))
+        ui.keepSection.connect("contentsCollapsed(bool)", lambda: self._note(ui.keepNote.text))
 
     def update(self):
         ui, transducer = self.ui, self.session.transducer
@@ -40,6 +41,7 @@ class KeepSection(Section):
 
     def _note(self, text):
         self.ui.keepNote.text = text
+        setShown(self.ui.keepNote, bool(text), self.ui.keepSection)
 
     def onImageShown(self, pixels, pose):
         if self.recorder.isRecording:
