@@ -24,7 +24,11 @@ def test_panel_fits_on_one_screen(host, placed, tmp_path):
 
 @pytest.mark.parametrize(
     "sections",
-    [(), ("shapeSection", "advancedSection", "keepSection"), ("alignSection", "fanSection", "alignAdvancedSection")],
+    [
+        (),
+        ("curveSection", "shapeSection", "advancedSection", "keepSection"),
+        ("alignSection", "fanSection", "alignAdvancedSection"),
+    ],
 )
 def test_no_text_is_cut_off(host, placed, tmp_path, sections):
     for name in sections:
