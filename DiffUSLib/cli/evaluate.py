@@ -21,6 +21,7 @@ _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
 _QUICK_SLICES, _FULL_SLICES = "1,3,7", "1,3,7,15"
 _BINNED_START = (30.0, 25.0)
+_BINS = 5
 
 
 def add_parser(commands) -> None:
@@ -115,6 +116,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if poses < 1 or perturbations < 1:
         raise DiffUSError("--poses and --perturbations must be at least 1.")
+    if arguments.bins and perturbations < _BINS:
+        raise DiffUSError(f"--bins needs at least {_BINS} --perturbations, one for each bin.")
     if arguments.bins and arguments.start is not None:
         raise DiffUSError("--bins brings its own starts; leave --start out.")
     folder = Path(arguments.output)

@@ -114,6 +114,8 @@ def test_evaluate_refuses_wrong_choices(tmp_path):
         (("--tiers", "T9"), "T9 is unknown"),
         (("--slices", "two"), "whole numbers"),
         (("--poses", "-1"), "at least 1"),
+        (("--quick", "--bins"), "at least 5"),
+        (("--bins", "--start", "5,5"), "leave --start out"),
     ):
         with pytest.raises(DiffUSError, match=message):
             run("evaluate", "-o", tmp_path / "evaluation", *words)

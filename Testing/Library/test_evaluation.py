@@ -69,6 +69,7 @@ def test_summary_counts_what_was_accepted():
 def test_capture_range_ends_below_the_first_bin_that_fails(finals, reached):
     given = outcomes(finals, [2, 6, 10, 16, 25], ["accept"] * 5)
     assert tables.capture_range_mm(given) == reached
+    assert tables.capture_range_mm(given[:2] + given[3:]) == min(reached, 8)  # nothing is known of the third bin
     assert [row["below_2mm"] for row in tables.bins(given)] == [float(final < 2) for final in finals]
 
 

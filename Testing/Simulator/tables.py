@@ -67,8 +67,8 @@ def bins(outcomes: list[Outcome]) -> list[dict]:
 def capture_range_mm(outcomes: list[Outcome]) -> int:
     """Upper end of the largest bin of initial errors of which, and of all below, at least 95 % end below 2 mm."""
     reached = 0
-    for (_, high), final in _binned(outcomes):
-        if (final < _RIGHT_MM).mean() < _CAPTURED:
+    for (low, high), final in _binned(outcomes):
+        if low != reached or (final < _RIGHT_MM).mean() < _CAPTURED:
             break
         reached = high
     return reached
