@@ -28,6 +28,7 @@ def needs_the_host():
     pytest.importorskip("PySide6", reason="PySide6 is not installed")
 
 
+@pytest.mark.slow
 def test_user_story_ends_with_success(tmp_path):
     ended = run(ROOT / "Testing" / "Slicer" / "user_story.py", tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
