@@ -226,6 +226,10 @@ def test_one_image_under_its_transforms(host, prepared, case, error):
     choose(host, prepared, image)
     chain = "Image → Probe → Reference → RAS. The correction goes above ProbeToReference."
     assert prepared.ui.alignChain.text == chain
+    probe.SetAndObserveTransformNodeID(None)
+    assert "nothing leads from Probe to Ras" in prepared.ui.alignChain.text
+    probe.SetAndObserveTransformNodeID(reference.GetID())
+    assert prepared.ui.alignChain.text == chain
     align(host, prepared)
     assert section_of(prepared).run.outcome.report["frames_used"] == [0]
 

@@ -3,7 +3,6 @@
 import numpy as np
 import qt
 import slicer
-import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
@@ -77,8 +76,6 @@ class AlignSection(Section, VTKObservationMixin):
         """Another ultrasound was chosen, or the section was opened or closed."""
         if node is not self._chosen:
             self._choose(node)
-            if node is not None:
-                self.addObserver(node, vtk.vtkCommand.ModifiedEvent, self._onChosenModified)
         if not self._isOpen or node is None:
             self.run.view.hide()
             return
@@ -97,11 +94,17 @@ class AlignSection(Section, VTKObservationMixin):
             self._task = None
         self._outline.hide()
         self._drawnFan = None
+        try:
+            image = imageNodeOf(node) if node is not None else None
+        except ValueError as error:
+            image, self._problem = None, explain(error)
+        if image is not None:
+            self.addObserver(image, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onTransform)
         self.run.stop()  # last: it says that something changed
 
-    def _onChosenModified(self, caller=None, event=None):
+    def _onTransform(self, caller=None, event=None):
         """It may hang under other transforms now."""
-        if self._isOpen:
+        if self._isOpen and self.session.parameters is not None:
             parameters = self.session.parameters
             setIfDifferent(self.ui.alignChain, "text", self._chainText(self._chosen, parameters.volume))
 
