@@ -1,0 +1,52 @@
+"""Makes the pictures of the README's tutorial but that of the alignment, from the first click on.
+
+python -m Testing.Host.tutorial_pictures [FOLDER]       default: Resources/Screenshots
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_pictures(folder):
+    """The sample head, the live image, and the curve from intensity to impedance.
+
+    Returns:
+        what the module reported as wrong meanwhile.
+    """
+    from . import start_host
+
+    host = start_host()
+    widget = host.load_module(ROOT / "DiffUS", "DiffUS")
+    ui, session = widget.ui, widget.session
+    ui.sampleButton.click()
+    host.wait_until(lambda: session.parameters.volume is not None, 120)
+    host.process_events(0.5)
+    host.screenshot_window(folder / "1_sample_head.png")
+    ui.addButton.click()
+    host.wait_until(lambda: session.transducer is not None and session.transducer.existingImage() is not None, 120)
+    host.process_events(1.0)
+    host.view("1").resetFocalPoint()
+    host.screenshot_window(folder / "module.png")
+    ui.moveSection.collapsed = ui.imageSection.collapsed = True
+    ui.curveSection.collapsed = False
+    ui.curveButton.click()
+    host.process_events(1.0)
+    host.screenshot_window(folder / "curve.png")
+    problems = host.failures.take()
+    host.close()
+    return problems
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "Resources" / "Screenshots")
+    problems = write_pictures(parser.parse_args().folder)
+    print(*problems, sep="\n")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
