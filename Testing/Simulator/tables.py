@@ -13,6 +13,7 @@ from Testing.Simulator.protocol import BINS_MM, Experiment, Outcome
 
 _WRONG_MM, _RIGHT_MM = 3.0, 2.0
 _CAPTURED = 0.95
+_PLOTTED_MM = 8.0
 
 
 def summary(outcomes: list[Outcome]) -> dict:
@@ -133,8 +134,9 @@ def plot(path, outcomes: list[Outcome]) -> None:
         name = f"{outcome.tier}, {outcome.slices} {many}, {outcome.translation_mm:g} mm, {outcome.method}"
         groups.setdefault(name.replace("_", " "), []).append(outcome.final_mm)
     for name, errors in groups.items():
-        axis.step(np.sort(errors), np.arange(1, len(errors) + 1) / len(errors), where="post", label=name)
-    axis.set(xlim=(0, 8), ylim=(0, 1), xlabel="target registration error (mm)", ylabel="share of the cases")
-    axis.legend(fontsize="small")
+        edges = [0.0, *sorted(errors), max(_PLOTTED_MM, *errors)]
+        axis.step(edges, [*np.linspace(0, 1, len(errors) + 1), 1.0], where="post", label=name)
+    axis.set(xlim=(0, _PLOTTED_MM), ylim=(0, 1.01), xlabel="target registration error (mm)", ylabel="share of the cases")
+    axis.legend(fontsize="small", loc="lower right")
     axis.grid(alpha=0.3)
     figure.savefig(path, format="png", dpi=110)
