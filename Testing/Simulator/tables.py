@@ -136,7 +136,8 @@ def plot(path, outcomes: list[Outcome]) -> None:
     for name, errors in groups.items():
         edges = [0.0, *sorted(errors), max(_PLOTTED_MM, *errors)]
         axis.step(edges, [*np.linspace(0, 1, len(errors) + 1), 1.0], where="post", label=name)
-    axis.set(xlim=(0, _PLOTTED_MM), ylim=(0, 1.01), xlabel="target registration error (mm)", ylabel="share of the cases")
+    axis.set(xlim=(0, _PLOTTED_MM), ylim=(0, 1.01))
+    axis.set(xlabel="target registration error (mm)", ylabel="share of the cases")
     axis.legend(fontsize="small", loc="lower right")
     axis.grid(alpha=0.3)
     figure.savefig(path, format="png", dpi=110)
