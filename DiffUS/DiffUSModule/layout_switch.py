@@ -43,11 +43,16 @@ class LayoutSwitch:
         node.SetViewArrangement(self._layoutID)
 
     def hide(self):
-        """Back to the layout before, unless the user has chosen another one meanwhile."""
-        if not self.isShown:
+        """Back to the layout before, unless the user has chosen another one meanwhile.
+
+        Also where it was not shown but a scene was saved with it.
+        """
+        manager = slicer.app.layoutManager()
+        if manager is None:
             return
-        _shown.remove(self._layoutID)
-        node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
+        if self.isShown:
+            _shown.remove(self._layoutID)
+        node = manager.layoutLogic().GetLayoutNode()
         if node.GetViewArrangement() == self._layoutID:
             node.SetViewArrangement([slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView, *_users, *_shown][-1])
 

@@ -258,6 +258,20 @@ def test_module_left_while_running(host, running):
     assert slicer.app.layoutManager().layout != layout
 
 
+def test_scene_saved_with_the_layout_opens_in_the_users_own(host, prepared, case, error, tmp_path):
+    import slicer
+
+    choose(host, prepared, add_case(case, error))
+    layout = slicer.app.layoutManager().layout
+    host.save_scene(tmp_path / "scene.mrb")
+    prepared.ui.alignSection.collapsed = True
+    assert slicer.app.layoutManager().layout == 3
+    host.load_scene(tmp_path / "scene.mrb")
+    host.process_events()
+    assert layout != 3
+    assert slicer.app.layoutManager().layout == 3
+
+
 def test_module_reloaded_while_running(host, running):
     import slicer
 
