@@ -2,6 +2,7 @@
 
 import slicer
 
+from .alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
 from .layout_switch import LayoutSwitch
 from .slice_alignment import alignSlice, fitSlice
 
@@ -83,9 +84,10 @@ class ImageLayout:
             composite.SetForegroundVolumeID(None)
 
     def viewsForHandles(self):
-        """IDs of the views in which handles may show: all but the live image."""
+        """IDs of the views in which handles may show: all but the live image and those of an alignment."""
+        without = (IMAGE_VIEW, OVERLAY_VIEW, PATIENT_VIEW)
         views = slicer.util.getNodesByClass("vtkMRMLSliceNode") + slicer.util.getNodesByClass("vtkMRMLViewNode")
-        return [view.GetID() for view in views if view.GetLayoutName() != IMAGE_VIEW]
+        return [view.GetID() for view in views if view.GetLayoutName() not in without]
 
     def align(self, transducerToRas, extentMm):
         """Follow the transducer."""
