@@ -37,9 +37,9 @@ def prepare(host):
     single = (
         '<layout type="vertical"><item><view class="vtkMRMLSliceNode" singletontag="DiffUSImage"/></item></layout>'
     )
-    node.AddLayoutDescription(7295, single)
+    node.AddLayoutDescription(7390, single)
     slicer.app.layoutManager().hostResize(512, 512)
-    node.SetViewArrangement(7295)
+    node.SetViewArrangement(7390)
     host.process_events(0.3)
     return widget
 
