@@ -186,11 +186,9 @@ def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: Reg
     middle = len(slices.images) // 2
     comparison = SliceComparison(slices, maps, middle, device="cpu")
     ultrasound, mask = comparison.ultrasound, comparison.mask
-    poses = torch.stack([torch.eye(4, dtype=torch.float64), result.correction_ras])
     figure = Figure(figsize=(10, 6.4), facecolor="black", layout="constrained")
-    for row, name, rendered in zip(
-        figure.subplots(2, 3), ("before", "after"), comparison.rendered(poses), strict=True
-    ):
+    images = comparison.before_and_after(result)
+    for row, name, rendered in zip(figure.subplots(2, 3), ("before", "after"), images, strict=True):
         panels = {
             "ultrasound": ultrasound,
             f"rendered, {name}": rendered,

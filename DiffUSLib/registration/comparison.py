@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from scipy import ndimage
@@ -11,6 +13,9 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.renderer import Renderer
 from DiffUSLib.settings import look
+
+if TYPE_CHECKING:
+    from DiffUSLib.registration.alignment import RegistrationResult
 
 OVERLAYS = ("checkerboard", "blend", "side_by_side")
 """Ways to put both images into one."""
@@ -52,9 +57,19 @@ class SliceComparison:
 
     def rendered(self, corrections_ras: torch.Tensor) -> np.ndarray:
         """(B, H, W) float32 in [0, 1]: the rendered images after world corrections (B, 4, 4)."""
+        return self._render(corrections_ras.to(self.transducer_to_ras) @ self.transducer_to_ras)
+
+    def before_and_after(self, result: RegistrationResult) -> np.ndarray:
+        """(2, H, W) float32 in [0, 1]: the rendered images at the tracked place, and as registration found it, the
+        size of the image included.
+        """
+        size = torch.diag(torch.tensor([result.image_scale] * 3 + [1.0])).to(self.transducer_to_ras)
+        found = result.correction_ras.to(self.transducer_to_ras) @ self.transducer_to_ras @ size
+        return self._render(torch.stack([self.transducer_to_ras, found]))
+
+    def _render(self, poses: torch.Tensor) -> np.ndarray:
         with torch.no_grad():
-            image = self._renderer(corrections_ras.to(self.transducer_to_ras) @ self.transducer_to_ras).image
-        return image.float().cpu().numpy()
+            return self._renderer(poses).image.float().cpu().numpy()
 
 
 def overlay(

@@ -1,6 +1,9 @@
 """The command line from the outside: what it writes, and what it says when something is wrong."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from DiffUSLib.pose import look_at
 from DiffUSLib.probe import load_probe, probe_names
 from Testing.Library.scenes import oblique_affine, voxel_positions_ras
 
+ROOT = Path(__file__).resolve().parents[2]
 ENTRY, TARGET = "0,0,38", "0,0,0"
 
 
@@ -215,3 +219,22 @@ def test_each_command_explains_itself(command, capsys):
     text = capsys.readouterr().out
     assert "usage: diffus" in text
     assert max(map(len, text.splitlines())) < 120
+
+
+@pytest.mark.parametrize("stopped", ["DiffUSLib.cli.commands", "DiffUSLib.cli.commands.run"])
+def test_stopping_by_hand_is_one_sentence_also_while_torch_is_imported(stopped):
+    interrupted = f"""
+import sys
+import DiffUSLib.cli
+assert "torch" not in sys.modules
+def stop(*arguments): raise KeyboardInterrupt
+if {stopped.endswith("run")}:
+    import DiffUSLib.cli.commands
+    DiffUSLib.cli.commands.run = stop
+else:
+    class Finder: find_spec = staticmethod(lambda name, *rest: stop() if name == "{stopped}" else None)
+    sys.meta_path.insert(0, Finder)
+sys.exit(DiffUSLib.cli.main(["probes"]))
+"""
+    done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "diffus: stopped.\n")

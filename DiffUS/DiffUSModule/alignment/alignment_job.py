@@ -170,6 +170,6 @@ class AlignmentJob:
             correction = progress.correction_ras.numpy()
             yield Snapshot(progress.stage, progress.iteration, progress.score, correction, comparison, rendered)
         result = alignment.result
-        rendered = comparison.rendered(torch.stack([identity, result.correction_ras]))
+        rendered = comparison.before_and_after(result)
         report = registration_report(result, list(numbers))
         return Outcome(result, report, comparison, rendered, result.correction_ras.numpy())

@@ -382,5 +382,5 @@ def _figures(result):
     cells = ["".join(f'<td style="padding-right: 14px">{cell}</td>' for cell in row) for row in rows]
     text = "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
     if not np.isclose(result.image_scale, 1.0):
-        text += _("Image size: {scale:.3f} (not applied)").format(scale=result.image_scale)
+        text += _("Image size: {scale:.3f} (in the overlay, not in the correction)").format(scale=result.image_scale)
     return text
