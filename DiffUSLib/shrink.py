@@ -23,8 +23,8 @@ def shrink_volume(volume: Volume, most_voxels: int) -> Volume:
     offset = [(step - 1) / 2 for step in steps_ijk]
     if looks_like_labels(volume):
         offset = [float(step // 2) for step in steps_ijk]
-        i, j, k = steps_ijk
-        voxels = volume.voxels[k // 2 :: k, j // 2 :: j, i // 2 :: i].clone()
+        whole = zip(volume.voxels.shape, steps_ijk[::-1], strict=True)
+        voxels = volume.voxels[tuple(slice(step // 2, n // step * step, step) for n, step in whole)].clone()
     else:
         voxels = _block_means(volume.voxels, steps_ijk[::-1])
     to_old = torch.diag(torch.tensor([*map(float, steps_ijk), 1.0], dtype=torch.float64))

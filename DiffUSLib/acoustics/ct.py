@@ -100,7 +100,7 @@ def maps_from_ct(volume: Volume, calibration: str | Path = DEFAULT_CALIBRATION, 
 
 
 def impedance_from_hu(hu: torch.Tensor, calibration: str | Path = DEFAULT_CALIBRATION) -> torch.Tensor:
-    """Acoustic impedance in MRayl over HU; same shape as given, differentiable.
+    """Acoustic impedance in MRayl over HU; same shape as given, differentiable. Sources: see `maps_from_ct`.
 
     Args:
         hu: Hounsfield units; values outside -1024 to 3071 HU count as these.

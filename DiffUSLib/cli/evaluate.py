@@ -21,7 +21,6 @@ _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
 _QUICK_SLICES, _FULL_SLICES = "1,3,7", "1,3,7,15"
 _BINNED_START = (30.0, 25.0)
-_BINS = 5
 
 
 def add_parser(commands) -> None:
@@ -80,7 +79,8 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--landmarks",
         metavar="FOLDER",
-        help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound",
+        help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound; "
+        "writes landmarks.csv and landmarks.md (counts beside it: --preset)",
     )
     parser.set_defaults(run=run)
 
@@ -116,8 +116,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if poses < 1 or perturbations < 1:
         raise DiffUSError("--poses and --perturbations must be at least 1.")
-    if arguments.bins and perturbations < _BINS:
-        raise DiffUSError(f"--bins needs at least {_BINS} --perturbations, one for each bin.")
+    if arguments.first_seed < 0:
+        raise DiffUSError(f"--first-seed is {arguments.first_seed}; it must be at least 0.")
     if arguments.bins and arguments.start is not None:
         raise DiffUSError("--bins brings its own starts; leave --start out.")
     folder = Path(arguments.output)
@@ -127,6 +127,8 @@ def run(arguments: argparse.Namespace) -> None:
         run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
         return
     protocol, tables, baselines = load_protocol()
+    if arguments.bins and perturbations < protocol.BIN_COUNT:
+        raise DiffUSError(f"--bins needs at least {protocol.BIN_COUNT} --perturbations, one for each bin.")
     tiers = arguments.tiers.split(",")
     unknown = [tier for tier in tiers if tier not in protocol.ALL_TIERS]
     if unknown:

@@ -135,10 +135,7 @@ def read_setup(options: argparse.Namespace) -> Setup:
         DiffUSError: if they describe none.
     """
     if options.threads is not None:
-        most = os.cpu_count() or 1
-        if not 1 <= options.threads <= most:
-            raise DiffUSError(f"--threads is {options.threads}; give a number from 1 to {most}.")
-        torch.set_num_threads(options.threads)
+        use_threads(options.threads)
     sizes = {"frequency_mhz": options.frequency, "depth_mm": options.depth}
     probe = replace(load_probe(options.probe), **_given(sizes))
     if options.look == "paper" and (options.gain is not None or options.dynamic_range is not None):
@@ -157,6 +154,18 @@ def read_setup(options: argparse.Namespace) -> Setup:
     pose = _read_pose(options)
     print(f"Rendering with the probe {probe.name} on the {reason}.")
     return Setup(probe, settings, device, pose)
+
+
+def use_threads(count: int) -> None:
+    """Let PyTorch compute on so many CPU threads.
+
+    Raises:
+        DiffUSError: if there are not so many, or none is asked for.
+    """
+    most = os.cpu_count() or 1
+    if not 1 <= count <= most:
+        raise DiffUSError(f"--threads is {count}; give a number from 1 to {most}.")
+    torch.set_num_threads(count)
 
 
 def _given(values: dict) -> dict:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.cli.options import MODALITIES
+from DiffUSLib.cli.options import MODALITIES, use_threads
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.fan_detection import detect_fan
 from DiffUSLib.io import read_transform, read_volume, write_transform
 from DiffUSLib.io.chain import patient_frame, read_calibration
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
+from DiffUSLib.io.transforms import check_transform_path
 from DiffUSLib.pose import check_rigid
 from DiffUSLib.registration import (
     PRESETS,
@@ -44,7 +44,11 @@ def add_parser(commands) -> None:
     )
     parser.add_argument("volume", metavar="VOLUME", help="MRI or CT: NRRD, NIfTI or MetaImage file, or DICOM folder")
     parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")
-    parser.add_argument("--initial", metavar="FILE", help="ReferenceToRas as Slicer saves it (default: identity)")
+    parser.add_argument(
+        "--initial",
+        metavar="FILE",
+        help="ReferenceToRas as Slicer saves it (default: that of FRAMES or the calibration, else the identity)",
+    )
     parser.add_argument("--calibration", metavar="XML", help="PLUS device set with ImageToProbe")
     parser.add_argument(
         "--frames", type=_frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
@@ -59,8 +63,13 @@ def add_parser(commands) -> None:
         help="what may change (default: rigid_and_scale, the scale of the images because scanners assume one speed "
         "of sound)",
     )
-    parser.add_argument("--prior-mm", type=float, metavar="MM", help="expected error of the tracking per axis")
-    parser.add_argument("--prior-deg", type=float, metavar="DEG", help="expected error of the tracking per axis")
+    expected = "expected error of the tracking per axis (default: that of the preset"
+    shown = [
+        ", ".join(f"{name} {getattr(preset, field):g}" for name, preset in PRESETS.items())
+        for field in ("prior_mm", "prior_deg")
+    ]
+    parser.add_argument("--prior-mm", type=float, metavar="MM", help=f"{expected}, {shown[0]})")
+    parser.add_argument("--prior-deg", type=float, metavar="DEG", help=f"{expected}, {shown[1]})")
     parser.add_argument(
         "--refine-tissue",
         action="store_true",
@@ -85,12 +94,11 @@ def _frame_numbers(text: str) -> list[int]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    for path in (arguments.output, arguments.report, arguments.picture):
+    check_transform_path(arguments.output)
+    for path in (arguments.report, arguments.picture):
         if path is not None:
             check_folder(path)
-    if arguments.threads < 1:
-        raise DiffUSError(f"--threads is {arguments.threads}; give at least 1.")
-    torch.set_num_threads(arguments.threads)
+    use_threads(arguments.threads)
     settings = RegistrationSettings(
         arguments.preset,
         arguments.dof,
@@ -111,14 +119,14 @@ def run(arguments: argparse.Namespace) -> None:
             stage = progress.stage
             print(f"{stage} ...", file=sys.stderr, flush=True)
     result = alignment.result
-    report = registration_report(result, used)
+    write_transform(arguments.output, result.correction_ras)
+    if arguments.report is not None:
+        report = json.dumps(registration_report(result, used), indent=2)
+        with written_whole(arguments.report) as temporary:
+            temporary.write_text(report + "\n", encoding="utf-8")
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:
             draw_picture(temporary, slices, maps, result)
-    if arguments.report is not None:
-        with written_whole(arguments.report) as temporary:
-            Path(temporary).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    write_transform(arguments.output, result.correction_ras)
     print(f"{result.verdict.upper()}: {' '.join(result.reasons)}")
     axes = ", ".join(f"{value:+.1f}" for value in result.displacement_axes_mm)
     print(f"The ultrasound moves by {result.displacement_mm:.1f} mm (lateral, depth, elevation: {axes} mm).")
@@ -162,13 +170,13 @@ def make_slices(
             raise DiffUSError(f"there is no frame {number}; {tracked.name} has the frames 0 to {len(valid) - 1}.")
         if number not in good:
             raise DiffUSError(f"frame {number} of {tracked.name} has no valid tracking; leave it out.")
-        if bool((tracked.images[number] == tracked.images[number].flatten()[0]).all()):
+        if _is_constant(tracked.images[number]):
             raise DiffUSError(f"frame {number} of {tracked.name} is constant; leave it out.")
     skipped = len(valid) - len(good)
     if skipped:
         print(f"{skipped} of {len(valid)} frames have no valid tracking and are skipped.", file=sys.stderr)
     if frames is None:
-        seen = [number for number in good if int(tracked.images[number].max()) > int(tracked.images[number].min())]
+        seen = [number for number in good if not _is_constant(tracked.images[number])]
         if 0 < len(seen) < len(good):
             print(f"{len(good) - len(seen)} of {len(valid)} frames are constant and are skipped.", file=sys.stderr)
             good = seen
@@ -177,6 +185,10 @@ def make_slices(
     picked = [good.index(number) for number in frames]
     # The fan is the same in all frames: the more of them, the fewer shadows hide it.
     return slices_from_images(images[picked], matrices[picked], detect_fan(images)), frames
+
+
+def _is_constant(image: torch.Tensor) -> bool:
+    return bool(image.max() == image.min())
 
 
 def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: RegistrationResult) -> None:

@@ -17,7 +17,10 @@ _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 
 
 def to_gray(image: np.ndarray) -> np.ndarray:
-    """(H, W) of a gray image (H, W), or of one with colors (H, W, 3 or 4) in red, green and blue."""
+    """(H, W) of a gray image (H, W), or of one with colors (H, W, 3 or 4): ITU-R BT.601 luma of red, green and blue.
+
+    The type stays; a fourth channel (opacity) does not count.
+    """
     if image.ndim == 2:
         return image
     colors = image[..., :3]

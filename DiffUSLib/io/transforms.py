@@ -13,7 +13,7 @@ import SimpleITK as sitk
 import torch
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.io.files import existing_file, file_ending, quiet_itk, written_whole
+from DiffUSLib.io.files import check_folder, existing_file, file_ending, quiet_itk, written_whole
 from DiffUSLib.io.frames import as_matrix, transform_lps_to_ras
 
 TRANSFORM_ENDINGS = (".tfm", ".txt", ".h5", ".mat")
@@ -71,6 +71,16 @@ def write_transform(path: str | os.PathLike, matrix) -> None:
     transform.SetTranslation(from_parent_lps[:3, 3].tolist())
     with written_whole(path) as temporary, quiet_itk():
         sitk.WriteTransform(transform, str(temporary))
+
+
+def check_transform_path(path: str | os.PathLike) -> None:
+    """Make sure that `write_transform` can write to a path; to be asked before a transform is computed.
+
+    Raises:
+        DiffUSError: if the ending is not one of `TRANSFORM_ENDINGS` or the folder does not exist.
+    """
+    _known_ending(path)
+    check_folder(path)
 
 
 def _known_ending(path: str | os.PathLike) -> str:

@@ -193,7 +193,11 @@ class Alignment:
             anchors_of(maps)
 
     def steps(self) -> Iterator[Progress]:
-        """Runs the alignment; each step takes a fraction of a second."""
+        """Runs the alignment; each step takes a fraction of a second.
+
+        Raises:
+            DiffUSError: if the degrees of freedom are unknown, or no acoustic maps can be made of the volume.
+        """
         began = time.perf_counter()
         settings, preset = self.settings, PRESETS[self.settings.preset]
         name = settings.degrees_of_freedom
@@ -241,7 +245,7 @@ class Alignment:
 
     def _null_scores(self, fine: Objective, best: search.Optimum, directions: torch.Tensor):
         """Similarity at random poses around the best one."""
-        correction, scores = trust.motion_units(best.units, self._center), []
+        correction, scores = self._correction_ras(best.units), []
         nulls = best.units + trust.null_corrections(directions, self.settings.seed)
         for index, part in enumerate(nulls.split(fine.chunk)):
             scores.append(fine.score(part))
@@ -254,7 +258,7 @@ class Alignment:
         They are found together with the pose without smoothing; the pose then at the fine scale again, which is the
         better one for it.
         """
-        correction = trust.motion_units(best.units, self._center)
+        correction = self._correction_ras(best.units)
         beginning = Progress("tissue", 0, best.posterior, correction)
         anchors = anchors_of(anatomy.maps)
         sharp = yield from search.told(smoothed(anatomy, SHARP.volume_mm), beginning)
@@ -273,12 +277,7 @@ class Alignment:
         beginning = Progress("start", 0, 0.0, torch.eye(4, dtype=torch.float64))
         smooth, objectives = {}, []
         few = _spread(self.slices, _COARSE_SLICES)
-        for scale, slices in (
-            (WIDE, few),
-            (COARSE, few),
-            (MIDDLE, self.slices),
-            (FINE, self.slices),
-        ):
+        for scale, slices in ((WIDE, few), (COARSE, few), (MIDDLE, self.slices), (FINE, self.slices)):
             if scale.volume_mm not in smooth:
                 smooth[scale.volume_mm] = yield from search.told(smoothed(anatomy, scale.volume_mm), beginning)
             objectives.append(Objective(smooth[scale.volume_mm], slices, scale, self._center, prior, self._device))
@@ -292,7 +291,11 @@ class Alignment:
                 step = next(steps)
             except StopIteration as stop:
                 return stop.value
-            yield Progress(step.stage, step.iteration, step.score, trust.motion_units(step.units, self._center))
+            yield Progress(step.stage, step.iteration, step.score, self._correction_ras(step.units))
+
+    def _correction_ras(self, units: torch.Tensor) -> torch.Tensor:
+        """(4, 4) float64 correction of units (7,)."""
+        return correction_matrix(units[None].double(), self._center)[0]
 
     def _rivals(self, units: torch.Tensor, best: torch.Tensor) -> torch.Tensor:
         """(K,) bool: corrections (K, 7) that put the fans elsewhere than the best one does."""

@@ -36,8 +36,11 @@ class SliceComparison:
     Attributes:
         ultrasound: (H, W) float32 in [0, 1], probe at the top; 0 outside the fan.
         mask: (H, W) bool, the pixels inside the fan.
-        image_to_transducer: (4, 4) from (column, row, 0, 1) of these images to mm.
-        transducer_to_ras: (4, 4) where the tracking has the slice.
+        image_to_transducer: (4, 4) array from (column, row, 0, 1) of these images to mm.
+        transducer_to_ras: (4, 4) float64 tensor, where the tracking has the slice, in mm.
+
+    Raises:
+        DiffUSError: if the device is unknown or not there.
     """
 
     def __init__(

@@ -16,8 +16,6 @@ from DiffUSLib.registration.volume_planes import slices_from_volume
 from DiffUSLib.volume import Volume
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-
-
 _REMIND_MRI = {"0001": "t1c", "0002": "t2"}
 
 
@@ -144,7 +142,11 @@ def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run_case(case: ClinicalCase, settings: RegistrationSettings, planes: int = 7) -> ClinicalOutcome:
-    """Registers the 3D ultrasound of a case to its MRI and measures at the landmarks."""
+    """Registers the 3D ultrasound of a case to its MRI and measures at the landmarks.
+
+    Raises:
+        DiffUSError: if a file cannot be read, holds no landmarks, or the volumes do not meet.
+    """
     mri, ultrasound = read_volume(case.mri), read_volume(case.ultrasound)
     in_mri, in_ultrasound = landmarks_of(case, mri, ultrasound)
     maps = acoustic_maps(mri, modality=case.modality)

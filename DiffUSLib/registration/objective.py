@@ -96,20 +96,14 @@ class Objective:
         changed._features, changed._gain = self._features.with_maps(maps), gain
         return changed
 
-    def _score(self, units: torch.Tensor, joint: bool = True) -> torch.Tensor:
+    def _score(self, units: torch.Tensor) -> torch.Tensor:
         channels = self._features(self._poses_of(units), self._gain)
-        return regression(channels, self._values, self._weights, self._window, len(self._poses) if joint else 1)
+        return regression(channels, self._values, self._weights, self._window, len(self._poses))
 
     def score(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) similarity of (B, 7) corrections, without prior and gradient."""
         with torch.no_grad():
             return torch.cat([self._score(part) for part in units.to(self._center.device).split(self.chunk)]).cpu()
-
-    def slice_scores(self, units: torch.Tensor) -> torch.Tensor:
-        """(B, S) similarity of each slice alone."""
-        with torch.no_grad():
-            parts = [self._score(part, joint=False) for part in units.to(self._center.device).split(self.chunk)]
-        return torch.cat(parts).reshape(len(units), -1).cpu()
 
     def posterior(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) log-posterior up to a constant, without gradient."""

@@ -24,7 +24,7 @@ class Step:
     """Where the search stands.
 
     Args:
-        stage: "start", "coarse", "middle" or "fine".
+        stage: "start", "coarse", "middle", "fine" or "tissue".
         iteration: within the stage, from 0.
         score: similarity or log-posterior of the best correction so far, comparable within a stage.
         units: (7,) the best correction so far.
@@ -96,7 +96,7 @@ def climb(
             state = (units, gradient, first, second, best, best_units)
             units, gradient, first, second, best, best_units = (each[kept] for each in state)
         first = 0.8 * first + 0.2 * gradient
-        # One scale for all six units, which compare: the path then does not depend on the axes.
+        # One scale for all seven units, which compare: the path then does not depend on the axes.
         second = 0.95 * second + 0.05 * gradient.square().mean(1, keepdim=True)
         mean = first / (1 - 0.8 ** (iteration + 1))
         scale = (second / (1 - 0.95 ** (iteration + 1))).sqrt() + 1e-9

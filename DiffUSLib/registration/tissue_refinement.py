@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from DiffUSLib.acoustics import Anchor
+from DiffUSLib.acoustics import AcousticMaps, Anchor
 from DiffUSLib.acoustics.maps import interpolate
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration.features import Anatomy, SmoothAnatomy, low_pass
@@ -39,7 +39,7 @@ class TissueRefinement:
     posterior_before: float
 
 
-def anchors_of(maps) -> tuple[Anchor, ...]:
+def anchors_of(maps: AcousticMaps) -> tuple[Anchor, ...]:
     """The anchors that maps were made with.
 
     Raises:
@@ -62,7 +62,9 @@ class TissueObjective:
         anchors: the A anchors.
     """
 
-    def __init__(self, objective: Objective, anatomy: SmoothAnatomy, shares: list[torch.Tensor], anchors):
+    def __init__(
+        self, objective: Objective, anatomy: SmoothAnatomy, shares: list[torch.Tensor], anchors: tuple[Anchor, ...]
+    ):
         self._objective, self._maps, self._shares, self._anchors = objective, anatomy.maps, shares, anchors
         self.spreads_mrayl = torch.tensor([_IMPEDANCE_SPREAD * anchor.impedance for anchor in anchors])
 
@@ -90,7 +92,8 @@ class TissueObjective:
 def tissue_shares(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
     """Smoothed shares of the anchors in each voxel, for `TissueObjective`. Yields after each; returns the list.
 
-    A voxel between two anchors' intensities holds a share of both, as on the curve; background and bone hold none.
+    A voxel between two anchors' intensities holds a share of both, by the line between them, near to which
+    the curve runs; background and bone hold none.
     """
     anchors = anchors_of(anatomy.maps)
     intensities = torch.tensor([anchor.intensity for anchor in anchors])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from DiffUSLib.registration.correction import LEVER_MM, correction_matrix
+from DiffUSLib.registration.correction import LEVER_MM
 from DiffUSLib.registration.observation import UltrasoundSlices
 
 # Calibrated by hand on 313 simulated cases (Testing/Simulator, tiers T2 to T5, one, three and seven slices, pose seeds
@@ -124,7 +124,8 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
         )
     if evidence.gain < GAIN_ACCEPT:
         (faults if evidence.gain < GAIN_REJECT else doubts).append(
-            f"So little of the images is explained that it may be chance ({evidence.gain:.1f} nats per slice)."
+            f"So little of the images is explained that it may be chance "
+            f"(log-likelihood {evidence.gain:.1f} per slice; {GAIN_ACCEPT} are expected)."
         )
     if evidence.margin < MARGIN_ACCEPT:
         doubts.append(
@@ -148,8 +149,3 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
         f"The images agree far better than at random places ({evidence.contrast:.0f} standard deviations), "
         f"no other place fits as well, and the uncertainty is {worst:.1f} mm."
     ]
-
-
-def motion_units(units: torch.Tensor, center_ras_mm: torch.Tensor) -> torch.Tensor:
-    """(4, 4) float64 world correction of units (7,)."""
-    return correction_matrix(units[None].to(torch.float64), center_ras_mm)[0]

@@ -105,6 +105,10 @@ def test_nothing_is_written_when_input_is_wrong(sweep, tmp_path):
         run("register", volume, sweep[0], "-o", tmp_path / "out.tfm", "--report", tmp_path / "report.json")
     with pytest.raises(DiffUSError, match="folder"):
         run("register", volume, sweep[0], "-o", tmp_path / "nowhere" / "out.tfm")
+    with pytest.raises(DiffUSError, match="ending"):  # at once, not after minutes of alignment
+        run("register", volume, sweep[0], "-o", tmp_path / "out.png")
+    with pytest.raises(DiffUSError, match="--threads"):
+        run("register", volume, sweep[0], "-o", tmp_path / "out.tfm", "--threads", 10**8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.igs.mha"]
 
 
@@ -114,6 +118,7 @@ def test_evaluate_refuses_wrong_choices(tmp_path):
         (("--tiers", "T9"), "T9 is unknown"),
         (("--slices", "two"), "whole numbers"),
         (("--poses", "-1"), "at least 1"),
+        (("--first-seed", "-1"), "at least 0"),
         (("--quick", "--bins"), "at least 5"),
         (("--bins", "--start", "5,5"), "leave --start out"),
     ):

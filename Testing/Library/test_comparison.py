@@ -1,13 +1,26 @@
 """What people compare: overlays, the picked frames, and planes of a volume."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io import to_gray
-from DiffUSLib.registration import overlay, slices_from_volume, spread_frames
+from DiffUSLib.probe import Probe
+from DiffUSLib.registration import (
+    SliceComparison,
+    UltrasoundSlices,
+    overlay,
+    slices_from_volume,
+    spread_frames,
+)
+from DiffUSLib.renderer import Renderer
+from DiffUSLib.settings import look
 from DiffUSLib.volume import Volume
+from Testing.Library.scenes import blobs
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +54,30 @@ def test_side_by_side_has_the_ultrasound_at_the_left(pair):
     assert np.array_equal(shown[:, 60:], overlay(*pair, "blend", 1.0))
     with pytest.raises(DiffUSError, match="checkerboard"):
         overlay(*pair, "stripes")
+
+
+def test_the_rendered_image_lies_over_the_ultrasound_where_the_correction_and_its_size_are_right():
+    """Ultrasound rendered at a known place, told wrongly moved and with pixels 4 % too small."""
+    maps = blobs()[1]
+    probe = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)
+    pose, error = torch.eye(4, dtype=torch.float64), torch.eye(4, dtype=torch.float64)
+    pose[1, 3], error[:3, 3] = -25.0, torch.tensor([5.0, -3.0, 4.0])
+    settings = look("clinical", speckle=False, near_field=False, width_px=200, height_px=200)
+    renderer = Renderer(maps, probe, settings, device="cpu")
+    shown = renderer(pose)
+    shrunk = np.diag([1 / 1.04] * 3 + [1]) @ renderer.grid.image_to_transducer().numpy()
+    small = replace(probe, depth_mm=50 / 1.04, radius_mm=10 / 1.04)
+    slices = UltrasoundSlices(shown.image.numpy(), shown.mask.numpy(), shrunk, (error @ pose)[None], small)
+    comparison = SliceComparison(slices, maps, 0, size_px=150, device="cpu")
+    right = torch.linalg.inv(error)
+    before, found = comparison.before_and_after(SimpleNamespace(correction_ras=right, image_scale=1.04))
+    tracked, shifted = comparison.rendered(torch.stack([torch.eye(4), right]))
+
+    def agreement(image):
+        return np.corrcoef(image[comparison.mask], comparison.ultrasound[comparison.mask])[0, 1]
+
+    assert np.array_equal(before, tracked)
+    assert agreement(found) > 0.98 > 0.95 > agreement(shifted) > agreement(before)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Tissues found together with the pose, on images rendered with other tissues than the maps say."""
 
+import json
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -141,7 +143,10 @@ def test_report_tells_the_refined_anchors(results):
     report = registration_report(results[0][1], [0, 1])["tissue"]
     assert [anchor["tissue"] for anchor in report["anchors"]] == [anchor.tissue for anchor in ANCHORS]
     assert report["anchors"][1]["impedance_mrayl"] == results[0][1].tissue.anchors[1].impedance
-    assert "tissue" not in registration_report(results[0][0], [0, 1])
+    plain = results[0][0]
+    assert "tissue" not in registration_report(plain, [0, 1])
+    alone = replace(plain, evidence=replace(plain.evidence, margin=math.inf), competitor_ras=None)
+    assert '"margin_sigmas": null' in json.dumps(registration_report(alone, [0]), allow_nan=False)
 
 
 def test_tissues_of_other_modalities_are_not_refined(volume, slices):

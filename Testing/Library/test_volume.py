@@ -131,6 +131,11 @@ def test_shrunk_labels_are_labels_at_their_place():
     assert bool(((small.voxels[0, 0] == 41) == (x >= 20)).all())
 
 
+def test_shrunk_labels_do_not_exceed_the_limit():
+    """Blocks of 3 in 5 voxels leave 2 over: those are cut off, though the middle of a further block lies in them."""
+    assert shrink_volume(Volume(torch.ones(5, 5, 5, dtype=torch.int16), torch.eye(4)), 1).voxels.numel() == 1
+
+
 def test_small_volume_is_not_shrunk():
     volume = Volume(torch.ones(4, 4, 4), torch.eye(4))
     assert shrink_volume(volume, 64) is volume
