@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import math
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -118,6 +119,8 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError("--poses and --perturbations must be at least 1.")
     if arguments.first_seed < 0:
         raise DiffUSError(f"--first-seed is {arguments.first_seed}; it must be at least 0.")
+    if arguments.start is not None and not all(0 <= value < math.inf for value in arguments.start):
+        raise DiffUSError("--start needs a length in mm and an angle in degrees, both at least 0.")
     if arguments.bins and arguments.start is not None:
         raise DiffUSError("--bins brings its own starts; leave --start out.")
     folder = Path(arguments.output)

@@ -119,6 +119,8 @@ def test_evaluate_refuses_wrong_choices(tmp_path):
         (("--slices", "two"), "whole numbers"),
         (("--poses", "-1"), "at least 1"),
         (("--first-seed", "-1"), "at least 0"),
+        (("--start=-5,5",), "--start needs"),
+        (("--start", "nan,5"), "--start needs"),
         (("--quick", "--bins"), "at least 5"),
         (("--bins", "--start", "5,5"), "leave --start out"),
     ):
