@@ -55,16 +55,9 @@ def plotCurve(maps, volumeName):
     return chart
 
 
-def existingChart():
-    """The chart of the scene, or None."""
-    for node in slicer.util.getNodesByClass("vtkMRMLPlotChartNode"):
-        if node.GetAttribute("DiffUS.Role") == CURVE_ROLE:
-            return node
-    return None
-
-
 def _chart():
-    chart = existingChart()
+    charts = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
+    chart = next((node for node in charts if node.GetAttribute("DiffUS.Role") == CURVE_ROLE), None)
     if chart is None:
         chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Impedance curve"))
         chart.SetAttribute("DiffUS.Role", CURVE_ROLE)

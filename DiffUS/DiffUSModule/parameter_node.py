@@ -8,7 +8,6 @@ from slicer import (
     vtkMRMLLinearTransformNode,
     vtkMRMLMarkupsLineNode,
     vtkMRMLScalarVolumeNode,
-    vtkMRMLScriptedModuleNode,
     vtkMRMLSegmentationNode,
     vtkMRMLSequenceBrowserNode,
 )
@@ -209,8 +208,3 @@ class DiffUSParameterNode:
     fanByHand: bool = False
     overlayStyle: OverlayStyle = OverlayStyle.CHECKERBOARD
     overlayShare: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
-
-
-def parameterNodeOf(node: vtkMRMLScriptedModuleNode) -> DiffUSParameterNode:
-    """The typed view of a scripted module node."""
-    return DiffUSParameterNode(node)

@@ -53,10 +53,12 @@ def placeFromSlice(session, viewName):
 
 def sliceViewNames():
     """Slice views that the user may place from: all but the module's own."""
+    from .alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
     from .image_layout import IMAGE_VIEW, RESLICE_VIEW
 
+    own = (IMAGE_VIEW, RESLICE_VIEW, OVERLAY_VIEW, PATIENT_VIEW)
     manager = slicer.app.layoutManager()
-    return [name for name in manager.sliceViewNames() if name not in (IMAGE_VIEW, RESLICE_VIEW)] if manager else []
+    return [name for name in manager.sliceViewNames() if name not in own] if manager else []
 
 
 def snapToSurface(session, beneathBone):

@@ -3,6 +3,8 @@
 import slicer
 from slicer.util import VTKObservationMixin
 
+from DiffUSLib import DiffUSError
+
 from .slice_alignment import alignSlice, imagePlane
 
 
@@ -26,6 +28,9 @@ class PlaneFollower(VTKObservationMixin):
         self._image, self._sliceNodes = None, ()
 
     def _align(self, caller=None, event=None):
-        plane = imagePlane(self._image)
+        try:
+            plane = imagePlane(self._image)
+        except DiffUSError:  # under a transform that bends space; the panel says so
+            return
         for sliceNode in self._sliceNodes:
             alignSlice(sliceNode, *plane)

@@ -104,6 +104,33 @@ def test_fan_is_drawn_over_the_image_where_it_is(host, prepared, case, error):
             assert distance < 1.0, (side, length)
 
 
+def test_fan_goes_where_the_correction_brings_its_image(host, prepared, case, error):
+    """An image without transforms: the correction is the first."""
+    import slicer
+
+    image = slicer.util.addVolumeFromArray(
+        case.images[0][None], error @ case.tracked[0] @ case.image_to_transducer, "Image"
+    )
+    choose(host, prepared, image)
+    align(host, prepared)
+    section_of(prepared).run.setApplied(True)
+    outline = slicer.mrmlScene.GetFirstNodeByName("Ultrasound fan")
+    assert image.GetParentTransformNode() is section_of(prepared).run.correctionNode
+    assert outline.GetParentTransformNode() is image.GetParentTransformNode()
+
+
+def test_fan_whose_face_is_a_point(host, prepared):
+    from dataclasses import replace
+
+    from DiffUSModule.alignment.fan_shape import readFan, wholeImage, writeFan
+
+    shape = prepared.session.parameters.fan
+    fan = replace(wholeImage((100, 100)), kind="sector", half_angle_deg=40.0, far_px=80.0, half_width_px=0.0)
+    writeFan(shape, fan, 0.5)
+    assert (shape.opening, shape.depth) == (80.0, 40.0)
+    assert readFan(shape, fan, 0.5) == fan
+
+
 def test_fan_by_hand_is_the_one_that_counts(host, prepared, case, error):
     import slicer
 
@@ -269,6 +296,7 @@ def test_plane_of_a_slice_view_through_a_volume(host, prepared, case):
     assert not prepared.ui.fanSection.visible
     prepared.parent.hide()
     names = [prepared.ui.alignPlaneCombo.itemText(index) for index in range(prepared.ui.alignPlaneCombo.count)]
+    assert names == ["Along its axes", "Slice view Red", "Slice view Green", "Slice view Yellow"]
     prepared.ui.alignPlaneCombo.currentIndex = names.index("Slice view Green")
     slice_node = slicer.app.layoutManager().sliceWidget("Green").mrmlSliceNode()
     slice_node.JumpSliceByCentering(*(matrix @ [22, 20, 18, 1])[:3])

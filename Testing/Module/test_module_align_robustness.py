@@ -114,6 +114,20 @@ def bent(case, error):
     return image
 
 
+def sequence_of_volumes(case, error):
+    import slicer
+
+    sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode", "Beating image")
+    volume = slicer.vtkMRMLScalarVolumeNode()
+    for number in range(2):
+        slicer.util.updateVolumeFromArray(volume, np.stack([case.images[0]] * 3))
+        sequence.SetDataNodeAtValue(volume, str(number))
+    browser = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Beating")
+    browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return browser
+
+
 def the_volume_itself(case, error):
     import slicer
 
@@ -133,12 +147,14 @@ def the_volume_itself(case, error):
         (without_spacing, "no pixel size"),
         (without_pixels, "no pixels"),
         (bent, "bends space"),
+        (sequence_of_volumes, "plays 3D volumes"),
         (the_volume_itself, "both the volume and the ultrasound"),
     ],
 )
 def test_bad_input_is_one_sentence_and_no_change(host, prepared, case, error, make, words):
     node = make(case, error)
     choose(host, prepared, node)
+    assert "unforeseen" not in prepared.ui.fanNote.text
     before, place = node_ids(), None if make is without_pixels or make is bent else place_of(section_image(node))
     align(host, prepared)
     message = prepared.ui.messageLabel.text
@@ -165,6 +181,51 @@ def test_labels_are_no_volume_to_align_to(host, prepared, case, error):
     host.process_events()
     align(host, prepared)
     assert "Labels holds labels" in prepared.ui.messageLabel.text
+
+
+def test_volume_that_failed_before_fails_again(host, prepared, case, error, monkeypatch):
+    import sys
+
+    from DiffUSLib import DiffUSError
+
+    def fail(*arguments):
+        raise DiffUSError("it cannot be.")
+
+    monkeypatch.setattr(sys.modules["DiffUSModule.patient"], "computeMaps", fail)
+    choose(host, prepared, add_case(case, error))
+    for _repetition in range(2):
+        align(host, prepared)
+        assert prepared.ui.messageLabel.text == "It cannot be."
+        assert prepared.ui.alignButton.text == "Align"
+
+
+def test_another_wish_while_the_volume_is_prepared(host, prepared, case, error):
+    """Both want the maps; the alignment goes on, too."""
+    choose(host, prepared, add_case(case, error))
+    prepared.ui.alignButton.click()
+    assert state_of(prepared) == "waiting"
+    prepared.ui.curveSection.collapsed = False
+    host.wait_until(lambda: state_of(prepared) == "done", 60)
+
+
+def test_what_was_wrong_is_put_right_in_another_module(host, prepared, case, error):
+    image = add_image(case.images[0], np.eye(4))
+    choose(host, prepared, image)
+    assert "no pixel size" in prepared.ui.fanNote.text
+    host.leave_module()
+    image.SetSpacing(0.35, 0.35, 1)
+    host.enter_module("DiffUS")
+    host.wait_until(lambda: "Curvilinear" in prepared.ui.fanNote.text, 60)
+
+
+def test_image_is_bent_after_it_was_chosen(host, prepared, case, error):
+    """A sentence; the host counts tracebacks as failures."""
+    transform = bent(case, error).GetParentTransformNode()
+    image = add_image(case.images[0], case.tracked[0] @ case.image_to_transducer)
+    choose(host, prepared, image)
+    image.SetAndObserveTransformNodeID(transform.GetID())
+    host.process_events(0.1)
+    assert "bends space" in prepared.ui.alignChain.text
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class AlignmentRun(VTKObservationMixin):
         self.view, self.plot = AlignmentView(), ScorePlot()
         self.overlayStyle, self.share = "checkerboard", 0.5
         self._session = session
-        self._task = self._correction = self._snapshot = self._rendered = None
+        self._task = self._correction = self._snapshot = self._rendered = self._makeJob = None
         self._began = self._seconds = 0.0
         session.patient.changed.connect(self._onPatientChanged)
 
@@ -85,13 +85,9 @@ class AlignmentRun(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)
         self._began = time.perf_counter()
         self._setState(State.WAITING)
-        token = self._token = object()
-
-        def go():
-            if self._token is token:
-                self._run(AlignmentJob(makeSlices, volume, self._session.patient.maps, settings))
-
-        self._session.withMaps(go)
+        self._makeJob = lambda maps: AlignmentJob(makeSlices, volume, maps, settings)
+        self._session.withMaps(self._onPatientChanged)
+        self._onPatientChanged()  # a volume that failed before tells nothing more
 
     def stop(self):
         """End a run, or drop a result that was not accepted: the scene is as it was."""
@@ -103,7 +99,7 @@ class AlignmentRun(VTKObservationMixin):
         correction, self._correction = self._correction, None
         if correction is not None:
             correction.remove()
-        self._token = self._snapshot = self._rendered = self.outcome = None
+        self._makeJob = self._snapshot = self._rendered = self.outcome = None
         self.stage, self.iteration = "", 0
         self._showImageAgain()
         self._setState(State.IDLE)
@@ -180,7 +176,12 @@ class AlignmentRun(VTKObservationMixin):
 
     def _onOutcome(self, outcome):
         self._correction.apply(False)
-        if not np.allclose(self._placesNow(), self._places, atol=1e-6):
+        try:
+            isMoved = not np.allclose(self._placesNow(), self._places, atol=1e-6)
+        except Exception as error:
+            self._onError(error)
+            return
+        if isMoved:
             self._fail(_("Volume or tracking moved during the alignment; align again."))
             return
         self.outcome, self._seconds = outcome, time.perf_counter() - self._began
@@ -199,7 +200,11 @@ class AlignmentRun(VTKObservationMixin):
 
     def _onPatientChanged(self):
         patient = self._session.patient
-        if self.state is State.WAITING and patient.maps is None and not patient.isBusy:  # failed, or given up
+        if self.state is not State.WAITING:
+            return
+        if patient.maps is not None:  # the session remembers the last wish only, which may be another one
+            self._run(self._makeJob(patient.maps))
+        elif not patient.isBusy:  # failed, or given up
             self.stop()
 
     def _onNodeRemoved(self, caller, event):

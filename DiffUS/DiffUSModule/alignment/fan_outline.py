@@ -30,12 +30,18 @@ class FanOutline:
         pixels = (np.linalg.inv(toTransducer) @ np.c_[outline, np.ones(len(outline))].T)[:2].T * pixelShare
         flat = np.c_[pixels, np.zeros(len(pixels)), np.ones(len(pixels))]
         model.SetAndObservePolyData(linePolyData((flat @ slicer.util.arrayFromVTKMatrix(matrix).T)[:, :3]))
-        model.SetAndObserveTransformNodeID(imageNode.GetTransformNodeID())
+        self.follow(imageNode)
         display = model.GetDisplayNode()
         display.RemoveAllViewNodeIDs()
         for view in views:
             display.AddViewNodeID(view)
         display.SetVisibility(True)
+
+    def follow(self, imageNode):
+        """Hang it, if it is there, under what the image hangs under now."""
+        model = self._found()
+        if model is not None:
+            model.SetAndObserveTransformNodeID(imageNode.GetTransformNodeID())
 
     def hide(self):
         """Take it out of the scene."""

@@ -17,7 +17,9 @@ def writeFan(shape, fan, pixelMm):
     if fan.kind == "linear":
         shape.width = float(2 * fan.half_width_px * pixelMm)
     else:
-        shape.opening, shape.radius = float(2 * fan.half_angle_deg), float(fan.near_px * pixelMm)
+        shape.opening = float(2 * fan.half_angle_deg)
+    if fan.kind == "curvilinear":
+        shape.radius = float(fan.near_px * pixelMm)
 
 
 def readFan(shape, found, pixelMm):

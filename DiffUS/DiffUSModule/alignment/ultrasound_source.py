@@ -74,6 +74,9 @@ def readUltrasound(node, patientNode):
         raise DiffUSError(text.format(name=imageNode.GetName()))
     checkChain(imageNode)
     if isThreeDimensional(imageNode):
+        if imageNode is not node:
+            text = _("{name} plays 3D volumes; choose the volume that it shows, {image}, instead.")
+            raise DiffUSError(text.format(name=node.GetName(), image=imageNode.GetName()))
         return copyVolume(imageNode)
     if node.IsA("vtkMRMLSequenceBrowserNode"):
         frames = _readSequence(node, imageNode)

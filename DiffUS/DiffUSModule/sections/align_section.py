@@ -102,8 +102,9 @@ class AlignSection(Section, VTKObservationMixin):
             self.addObserver(image, slicer.vtkMRMLTransformableNode.TransformModifiedEvent, self._onTransform)
         self.run.stop()  # last: it says that something changed
 
-    def _onTransform(self, caller=None, event=None):
+    def _onTransform(self, caller, event):
         """It may hang under other transforms now."""
+        self._outline.follow(caller)
         if self._isOpen and self.session.parameters is not None:
             parameters = self.session.parameters
             setIfDifferent(self.ui.alignChain, "text", self._chainText(self._chosen, parameters.volume))
@@ -160,7 +161,7 @@ class AlignSection(Section, VTKObservationMixin):
             text = fan_shape.describeFan(self._found.fan, fan_shape.pixelSize(self._found.imageToRas))
         setIfDifferent(ui.fanNote, "text", text)
         isIdle = self.run.state not in (State.WAITING, State.RUNNING)
-        setIfDifferent(ui.detectFanButton, "enabled", self._found is not None and isIdle)
+        setIfDifferent(ui.detectFanButton, "enabled", self._wasRead and self._task is None and isIdle)
         for name, kinds in FAN_ROWS.items():
             for suffix in ("Slider", "Label"):
                 setShown(getattr(ui, name + suffix), parameters.fan.kind in kinds, ui.fanSection)
@@ -222,7 +223,7 @@ class AlignSection(Section, VTKObservationMixin):
             if run.state is State.ACCEPTED:
                 title = _("Accepted by you")
             strong, pale = VERDICT_COLORS[result.verdict]
-            setIfDifferent(ui.alignVerdict, "styleSheet", VERDICT_STYLE.format(strong=strong, pale=pale))
+            setIfDifferent(ui.alignVerdict, "styleSheet", VERDICT_STYLE.format(pale=pale))
             text = f'<b style="color: {strong}">{title}.</b> {" ".join(result.reasons)}'
             setIfDifferent(ui.alignVerdict, "text", text)
             setIfDifferent(ui.alignFigures, "text", _figures(result))
@@ -247,7 +248,7 @@ class AlignSection(Section, VTKObservationMixin):
 
     def _lookForFan(self):
         """Read the ultrasound and find its fan in the background."""
-        node, self._problem, self._wasRead = self._chosen, "", True
+        node, self._found, self._problem, self._wasRead = self._chosen, None, "", True
         self._showImage()
         if self._isVolume(node):
             return
@@ -256,7 +257,6 @@ class AlignSection(Section, VTKObservationMixin):
         except Exception as error:
             self._problem = explain(error)
             return
-        self._found = None
         self._task = BackgroundTask(lambda: alignment_job.findFan(frames), self._onFan, self._onFanError)
 
     def _onFan(self, found):
@@ -359,7 +359,9 @@ class AlignSection(Section, VTKObservationMixin):
             self.run.stop()
         if self._task is not None:
             self._task.cancel()
-            self._task, self._wasRead = None, False
+            self._task = None
+        if self._found is None:
+            self._wasRead = False  # what was wrong may be put right elsewhere
         self.run.view.hide()
         self._outline.hide()
         self._drawnFan = None
