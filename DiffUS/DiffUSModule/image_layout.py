@@ -3,23 +3,18 @@
 import slicer
 
 from .alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
-from .layout_switch import LayoutSwitch
+from .layout_switch import SLICE_VIEW, LayoutSwitch
 from .slice_alignment import alignSlice, fitSlice
 
 LAYOUT_ID = 7294
 IMAGE_VIEW, RESLICE_VIEW = "DiffUSImage", "DiffUSReslice"
-_SLICE = (
-    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
-    '</property><property name="viewlabel" action="default">{label}</property>'
-    '<property name="viewcolor" action="default">{color}</property></view></item>'
-)
 DESCRIPTION = (
     '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
-    + _SLICE.format(tag=IMAGE_VIEW, label="US", color="#E6B422")
-    + _SLICE.format(tag=RESLICE_VIEW, label="MR", color="#4A90D9")
+    + SLICE_VIEW.format(tag=IMAGE_VIEW, label="US", color="#E6B422")
+    + SLICE_VIEW.format(tag=RESLICE_VIEW, label="MR", color="#4A90D9")
     + '</layout></item><item><layout type="horizontal" split="true">'
     '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
-    "</view></item>" + _SLICE.format(tag="Red", label="R", color="#F34A33") + "</layout></item></layout>"
+    "</view></item>" + SLICE_VIEW.format(tag="Red", label="R", color="#F34A33") + "</layout></item></layout>"
 )
 
 

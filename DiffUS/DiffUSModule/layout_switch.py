@@ -2,6 +2,12 @@
 
 import slicer
 
+SLICE_VIEW = (
+    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
+    '</property><property name="viewlabel" action="default">{label}</property>'
+    '<property name="viewcolor" action="default">{color}</property></view></item>'
+)
+"""A slice view in a layout's description, with a name, label and color of its own."""
 _own = set()
 """IDs of all layouts of the module."""
 _shown = []

@@ -4,7 +4,7 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..layout_switch import LayoutSwitch
+from ..layout_switch import SLICE_VIEW, LayoutSwitch
 from ..plane_follower import PlaneFollower
 from ..slice_alignment import alignSlice, fitSlice, imagePlane
 from ..transducer import showAsUltrasound
@@ -13,15 +13,10 @@ from .ultrasound_source import isThreeDimensional
 LAYOUT_ID = 7295
 OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW = "DiffUSOverlay", "DiffUSPatient", "DiffUSScore"
 OVERLAY_ROLE = "DiffUS.Overlay"
-_SLICE = (
-    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
-    '</property><property name="viewlabel" action="default">{label}</property>'
-    '<property name="viewcolor" action="default">{color}</property></view></item>'
-)
 DESCRIPTION = (
     '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
-    + _SLICE.format(tag=OVERLAY_VIEW, label="US", color="#E6B422")
-    + _SLICE.format(tag=PATIENT_VIEW, label="MR", color="#4A90D9")
+    + SLICE_VIEW.format(tag=OVERLAY_VIEW, label="US", color="#E6B422")
+    + SLICE_VIEW.format(tag=PATIENT_VIEW, label="MR", color="#4A90D9")
     + '</layout></item><item><layout type="horizontal" split="true">'
     '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
     f'</view></item><item><view class="vtkMRMLPlotViewNode" singletontag="{SCORE_VIEW}">'
