@@ -63,7 +63,7 @@ class ScorePlot:
             chart.AddAndObservePlotSeriesNodeID(series.GetID())
             chart.SetTitle(_("Agreement gained"))
             chart.SetXAxisTitle(_("step"))
-            chart.SetYAxisTitle(_("log-posterior, nats"))
+            chart.SetYAxisTitle(_("agreement (log-posterior)"))
             chart.SetLegendVisibility(False)
         return chart
 
