@@ -261,12 +261,14 @@ def test_one_image_under_its_transforms(host, prepared, case, error):
     assert section_of(prepared).run.outcome.report["frames_used"] == [0]
 
 
-def test_accepted_correction_is_reverted_another_day(host, prepared, case, error, tmp_path):
+@pytest.mark.parametrize("is_accepted", [True, False])
+def test_correction_is_reverted_another_day(host, prepared, case, error, tmp_path, is_accepted):
     import slicer
 
     choose(host, prepared, add_case(case, error))
     align(host, prepared)
-    section_of(prepared).run.accept()
+    if is_accepted:
+        section_of(prepared).run.accept()
     host.save_scene(tmp_path / "scene.mrb")
     host.close_scene()
     host.load_scene(tmp_path / "scene.mrb")
@@ -274,6 +276,7 @@ def test_accepted_correction_is_reverted_another_day(host, prepared, case, error
     image = image_of(prepared.ui.ultrasoundSelector.currentNode())
     correction = slicer.util.getNode("Sweep correction")
     assert image.GetParentTransformNode().GetParentTransformNode() is correction
+    assert ("not accepted" in prepared.ui.alignChain.text) != is_accepted, "a scene does not make up the user's mind"
     assert prepared.ui.revertButton.enabled
     prepared.ui.revertButton.click()
     assert place_of(image) == pytest.approx(error @ case.tracked[0] @ case.image_to_transducer, abs=1e-6)

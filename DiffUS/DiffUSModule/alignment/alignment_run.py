@@ -107,6 +107,7 @@ class AlignmentRun(VTKObservationMixin):
     def accept(self):
         """Keep the correction in the hierarchy."""
         self.setApplied(True)
+        self._correction.accept()
         self.removeObservers()
         self._setState(State.ACCEPTED)
 

@@ -5,7 +5,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from .transform_chain import CORRECTION_ROLE, chainOf, isCorrection
+from .transform_chain import ACCEPTED_ATTRIBUTE, CORRECTION_ROLE, chainOf, isCorrection
 
 ANCHOR_ROLE = "DiffUS.Corrected"
 
@@ -69,6 +69,10 @@ class Correction:
             return
         parent = self.node if isApplied else self.node.GetParentTransformNode()
         self.anchor.SetAndObserveTransformNodeID(parent.GetID() if parent else None)
+
+    def accept(self):
+        """Mark it as wanted by the user: a scene may be saved before."""
+        self.node.SetAttribute(ACCEPTED_ATTRIBUTE, "1")
 
     def remove(self):
         """Everything as it was before."""

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 from DiffUSLib import DiffUSError
 
 CORRECTION_ROLE = "DiffUS.Correction"
+ACCEPTED_ATTRIBUTE = "DiffUS.Accepted"
 PATIENT_FRAMES = ("ras", "reference", "world", "patient", "tracker")
 _FRAMES = re.compile(r"(?:^|[\s_])([A-Z][A-Za-z0-9]*?)To([A-Z][A-Za-z0-9]*)(?:_\d+)?$")
 
@@ -81,6 +82,11 @@ def _refuse(imageNode, start, goal):
     raise DiffUSError(text.format(image=imageNode.GetName(), start=start, goal=goal))
 
 
+def _nameOf(correction):
+    name = correction.GetName()
+    return name if correction.GetAttribute(ACCEPTED_ATTRIBUTE) else _("{name}, not accepted").format(name=name)
+
+
 def describeChain(imageNode, patientNode, pending=None):
     """The way of the image to the patient, and what a correction moves; two sentences.
 
@@ -98,6 +104,6 @@ def describeChain(imageNode, patientNode, pending=None):
         names += [to for _from, to in frames if to.lower() != "ras"]
     way = " → ".join([*names, _("RAS")])
     if corrections:
-        way += " " + _("(corrected by {names})").format(names=", ".join(node.GetName() for node in corrections))
+        way += " " + _("(corrected by {names})").format(names=", ".join(_nameOf(node) for node in corrections))
     anchor = anchorOf(imageNode, patientNode, pending)
     return _("{way}. The correction goes above {anchor}.").format(way=way, anchor=anchor.GetName())
