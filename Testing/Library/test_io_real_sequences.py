@@ -1,29 +1,14 @@
 """Real tracked ultrasound loads with every frame at its place; expectations are computed from the raw files."""
 
-import re
-import zlib
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
 from DiffUSLib.io import compose_chain, fit_calibration, read_calibration, read_tracked_frames
+from Testing.Library.raw_sequence import raw, raw_matrix
 
 CALIBRATION = "PlusDeviceSet_SpinePhantomFreehandReconstructionOnly.xml"
-
-
-def raw(path):
-    """Pixels and header text without any image library."""
-    content = path.read_bytes()
-    start = content.index(b"\n", content.index(b"ElementDataFile")) + 1
-    header = content[:start].decode("ascii")
-    width, height, count = map(int, re.search(r"DimSize = (\d+) (\d+) (\d+)", header).groups())
-    return np.frombuffer(zlib.decompress(content[start:]), np.uint8).reshape(count, height, width), header
-
-
-def raw_matrix(header, frame, name):
-    line = re.search(rf"Seq_Frame{frame:04d}_{name}Transform = (.*)", header)[1]
-    return np.array(line.split(), dtype=float).reshape(4, 4)
 
 
 def test_spine_phantom_in_its_reference(shared_data):

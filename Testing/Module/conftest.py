@@ -77,3 +77,21 @@ def placed(host, widget):
     x, y, z = SPHERE_RAS_MM
     wait_for_image(host, widget, lambda: place(widget, (x, y, z + 40), (x, y, z)))
     return widget
+
+
+def add_bent_transform():
+    """A transform node that bends space."""
+    import slicer
+    import vtk
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
+    spline = vtk.vtkThinPlateSplineTransform()
+    points = [vtk.vtkPoints(), vtk.vtkPoints()]
+    for x, y, z in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50), (20, 20, 20)):
+        points[0].InsertNextPoint(x, y, z)
+        points[1].InsertNextPoint(x + 0.1 * y, y, z + 0.002 * x * x)
+    spline.SetSourceLandmarks(points[0])
+    spline.SetTargetLandmarks(points[1])
+    spline.SetBasisToR()
+    node.SetAndObserveTransformToParent(spline)
+    return node

@@ -5,6 +5,7 @@ import time
 import numpy as np
 import pytest
 
+from Testing.Module.conftest import add_bent_transform
 from Testing.Module.ultrasound import (
     add_case,
     add_sweep,
@@ -96,21 +97,8 @@ def without_pixels(case, error):
 
 
 def bent(case, error):
-    import slicer
-    import vtk
-
     image = add_image(case.images[0], case.tracked[0] @ case.image_to_transducer)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
-    spline = vtk.vtkThinPlateSplineTransform()
-    points = [vtk.vtkPoints(), vtk.vtkPoints()]
-    for x, y, z in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50), (20, 20, 20)):
-        points[0].InsertNextPoint(x, y, z)
-        points[1].InsertNextPoint(x + 0.1 * y, y, z + 0.002 * x * x)
-    spline.SetSourceLandmarks(points[0])
-    spline.SetTargetLandmarks(points[1])
-    spline.SetBasisToR()
-    node.SetAndObserveTransformToParent(spline)
-    image.SetAndObserveTransformNodeID(node.GetID())
+    image.SetAndObserveTransformNodeID(add_bent_transform().GetID())
     return image
 
 

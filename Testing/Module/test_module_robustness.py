@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from Testing.Module.conftest import MODULE_FOLDER, SPHERE_RAS_MM, Images, add_ct, image_of, place, wait_for_image
+from Testing.Module.conftest import (
+    MODULE_FOLDER,
+    SPHERE_RAS_MM,
+    Images,
+    add_bent_transform,
+    add_ct,
+    image_of,
+    place,
+    wait_for_image,
+)
 
 
 def message(widget):
@@ -104,19 +113,7 @@ def test_module_reloaded_while_live(host, placed):
 
 
 def test_bent_transform_above_the_volume_is_refused(host, placed):
-    import slicer
-    import vtk
-
-    bent = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLTransformNode", "Bent")
-    spline = vtk.vtkThinPlateSplineTransform()
-    points = [vtk.vtkPoints(), vtk.vtkPoints()]
-    for x, y, z in ((0, 0, 0), (50, 0, 0), (0, 50, 0), (0, 0, 50), (20, 20, 20)):
-        points[0].InsertNextPoint(x, y, z)
-        points[1].InsertNextPoint(x + 0.1 * y, y, z + 0.002 * x * x)
-    spline.SetSourceLandmarks(points[0])
-    spline.SetTargetLandmarks(points[1])
-    spline.SetBasisToR()
-    bent.SetAndObserveTransformToParent(spline)
+    bent = add_bent_transform()
     placed.session.parameters.volume.SetAndObserveTransformNodeID(bent.GetID())
     host.process_events(0.1)
     assert "bends space" in message(placed)

@@ -1,12 +1,11 @@
 """Tracked ultrasound of files: every frame in its place, by numbers read from the raw text of the file."""
 
-import re
-import zlib
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
+from Testing.Library.raw_sequence import raw, raw_matrix
 from Testing.Library.test_io_tracked import frame_fields, write_mha
 from Testing.Module.conftest import MODULE_FOLDER
 
@@ -24,23 +23,9 @@ def load(host):
     return loadTrackedSweep
 
 
-def raw(path):
-    """Pixels and header text without any image library."""
-    content = path.read_bytes()
-    start = content.index(b"\n", content.index(b"ElementDataFile")) + 1
-    header = content[:start].decode("ascii")
-    width, height, count = map(int, re.search(r"DimSize = (\d+) (\d+) (\d+)", header).groups())
-    return np.frombuffer(zlib.decompress(content[start:]), np.uint8).reshape(count, height, width), header
-
-
-def matrix_of(header, frame, name):
-    line = re.search(rf"Seq_Frame{frame:04d}_{name}Transform = (.*)", header)[1]
-    return np.array(line.split(), dtype=float).reshape(4, 4)
-
-
 def liver_places(folder):
     pixels, header = raw(folder / LIVER)
-    return pixels, [matrix_of(header, frame, "ImageToReference") for frame in range(len(pixels))]
+    return pixels, [raw_matrix(header, frame, "ImageToReference") for frame in range(len(pixels))]
 
 
 def spine_places(folder):
@@ -49,8 +34,8 @@ def spine_places(folder):
     calibration = np.array(element.get("Matrix").split(), float).reshape(4, 4)
     places = []
     for frame in range(len(pixels)):
-        in_tracker = matrix_of(header, frame, "ProbeToTracker") @ calibration
-        places.append(np.linalg.inv(matrix_of(header, frame, "ReferenceToTracker")) @ in_tracker)
+        in_tracker = raw_matrix(header, frame, "ProbeToTracker") @ calibration
+        places.append(np.linalg.inv(raw_matrix(header, frame, "ReferenceToTracker")) @ in_tracker)
     return pixels, places
 
 
