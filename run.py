@@ -307,8 +307,8 @@ def demo_commands(python, extra):
     volume = os.path.join(options.output, "mni152_t1.nii.gz")
     if options.window:
         return [render, [python, "-m", "Testing.Host.demo", volume, "--window"]]
-    align, module = ([python, "-m", f"Testing.{room}.demo", volume, options.output] for room in ("Simulator", "Host"))
-    return [render, align, module]
+    demos = ("DiffUSLib.cli.demo_alignment", "Testing.Host.demo")
+    return [render, *([python, "-m", demo, volume, options.output] for demo in demos)]
 
 
 def job_commands(command, python, extra):

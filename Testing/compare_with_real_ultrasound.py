@@ -19,12 +19,12 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, map_coordinates
 
 from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
-from DiffUSLib.fan_detection import FanGeometry, detect_fan
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import write_image
-from DiffUSLib.metrics import compare_images
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import RenderSettings, look
-from DiffUSLib.volume import Volume
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import RenderSettings, look
+from DiffUSLib.similarity.metrics import compare_images
+from DiffUSLib.ultrasound.fan_detection import FanGeometry, detect_fan
 
 PIXEL_MM = 0.5
 FREQUENCY_MHZ = 6.0  # not told with the images; typical of such probes

@@ -9,10 +9,9 @@ import SimpleITK
 from scipy import ndimage
 
 from DiffUSLib.acoustics.head import Head, find_head
-from DiffUSLib.acoustics.maps import check_not_constant
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 MRI_MODALITIES = ("t1", "t1c", "t2")
 _CLASSES = {

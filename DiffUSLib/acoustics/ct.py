@@ -11,10 +11,11 @@ from pathlib import Path
 import SimpleITK
 import torch
 
-from DiffUSLib.acoustics.maps import AcousticMaps, check_not_constant, interpolate
+from DiffUSLib.acoustics.curves import interpolate
+from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 DEFAULT_CALIBRATION = "siemens_120kvp_standard"
 LOWEST_HU, HIGHEST_HU = -1024.0, 3071.0

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume
 
 _WORKING_SPACING_MM = 2.0
 _WHOLE_HEAD_ML = 2400.0  # brains are at most 2.0 l (MNI space: 1.9 l), heads at least 2.8 l

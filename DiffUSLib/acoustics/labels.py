@@ -11,10 +11,10 @@ from pathlib import Path
 
 import torch
 
-from DiffUSLib.acoustics.maps import AcousticMaps, check_not_constant
+from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import Tissue, tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 _MOST_NAMED = 12  # labels written out in a message
 

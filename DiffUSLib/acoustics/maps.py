@@ -1,4 +1,4 @@
-"""Acoustic maps: what the renderer needs to know of a volume, and the choice of how to compute it."""
+"""Acoustic maps: what the renderer needs to know of a volume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 
 from DiffUSLib.acoustics.tissue import Tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
 
 if TYPE_CHECKING:
     from DiffUSLib.acoustics.network import ImpedanceNetwork
@@ -64,67 +63,3 @@ class AcousticMaps:
         """Whether both hold the very same tensors in the same surroundings, be it at another place."""
         names = ("impedance", "attenuation", "echogenicity", "outside")
         return all(getattr(self, name) is getattr(other, name) for name in names)
-
-
-def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> AcousticMaps:
-    """Compute acoustic maps from a volume.
-
-    Args:
-        volume: a CT in HU, an MRI, or a label map.
-        modality: "auto", "ct", "t1", "t1c", "t2" or "labels".
-        options: passed to `maps_from_ct`, `maps_from_mri` or `maps_from_labels`.
-
-    Raises:
-        DiffUSError: if the modality is unknown, the volume is constant, or an option does not belong to the modality.
-    """
-    from DiffUSLib.acoustics.ct import maps_from_ct
-    from DiffUSLib.acoustics.labels import maps_from_labels
-    from DiffUSLib.acoustics.modality import MODALITIES, detect_modality
-    from DiffUSLib.acoustics.mri import maps_from_mri
-
-    notes = ()
-    if modality == "auto":
-        guess = detect_modality(volume)
-        modality = guess.modality
-        notes = (f"Modality {modality} was chosen: {guess.reason}",)
-    if modality not in MODALITIES:
-        raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
-    try:
-        if modality == "ct":
-            maps = maps_from_ct(volume, **options)
-        elif modality == "labels":
-            maps = maps_from_labels(volume, **options)
-        else:
-            maps = maps_from_mri(volume, modality, **options)
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        word = str(error).rsplit(" ", 1)[-1].split("'")[1] if "'" in str(error) else "?"
-        raise DiffUSError(f"{word} is no option of modality {modality}.") from None
-    return replace(maps, notes=notes + maps.notes)
-
-
-def check_not_constant(volume: Volume) -> None:
-    """Refuse a volume that shows nothing.
-
-    Raises:
-        DiffUSError: if all voxels have one value.
-    """
-    if bool(volume.voxels.min() == volume.voxels.max()):
-        raise DiffUSError(f"{volume.name or 'the volume'} is constant; give a volume that shows some anatomy.")
-
-
-def interpolate(values: torch.Tensor, knots, heights) -> torch.Tensor:
-    """Piecewise linear interpolation, constant beyond the first and last knot; differentiable in values and heights.
-
-    Args:
-        values: tensor of any shape.
-        knots: increasing positions, (N,).
-        heights: the curve at the knots, (N,).
-    """
-    knots = torch.as_tensor(knots, dtype=values.dtype, device=values.device)
-    heights = torch.as_tensor(heights, dtype=values.dtype, device=values.device)
-    inside = values.clamp(knots[0], knots[-1])
-    right = torch.bucketize(inside.detach(), knots).clamp_(1, len(knots) - 1)
-    slopes = (heights[1:] - heights[:-1]) / (knots[1:] - knots[:-1])
-    return heights[right - 1] + slopes[right - 1] * (inside - knots[right - 1])

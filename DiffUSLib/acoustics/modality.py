@@ -9,9 +9,8 @@ import torch
 
 from DiffUSLib.acoustics.anchors import measure
 from DiffUSLib.acoustics.head import find_head
-from DiffUSLib.acoustics.maps import check_not_constant
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 MODALITIES = ("ct", "t1", "t1c", "t2", "labels")
 _MOST_LABELS = 1000

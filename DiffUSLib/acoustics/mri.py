@@ -7,11 +7,11 @@ import torch
 
 from DiffUSLib.acoustics.anchors import Anchor, check_modality, measure
 from DiffUSLib.acoustics.head import Head, close_gaps, find_head, find_intracranial, upsample
-from DiffUSLib.acoustics.maps import AcousticMaps, check_not_constant
+from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.network import ImpedanceNetwork, train_network
 from DiffUSLib.acoustics.tissue import Tissue, tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 _TABLE_SIZE = 4096
 _BACKGROUND = 0.01  # of the brightest anchor: below is background

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from DiffUSLib.acoustics.anchors import Anchor
-from DiffUSLib.acoustics.maps import interpolate
+from DiffUSLib.acoustics.curves import interpolate
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import written_whole

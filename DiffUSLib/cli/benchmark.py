@@ -7,9 +7,9 @@ import json
 
 import torch
 
-from DiffUSLib import benchmark
-from DiffUSLib.device import choose_device
+from DiffUSLib.evaluation import benchmark
 from DiffUSLib.io.files import check_folder, written_whole
+from DiffUSLib.rendering.device import choose_device
 
 
 def add_parser(commands) -> None:

@@ -9,19 +9,19 @@ from pathlib import Path
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.animation import write_animation
+from DiffUSLib.cli.demo_figures import write_overview
 from DiffUSLib.cli.options import with_progress
 from DiffUSLib.cli.sweep import sweep_poses
-from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.figures import write_overview
+from DiffUSLib.geometry.pose import look_at
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import write_image
+from DiffUSLib.io.animation import write_animation
 from DiffUSLib.io.files import written_whole
-from DiffUSLib.pose import look_at
-from DiffUSLib.probe import load_probe
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
-from DiffUSLib.volume import Volume
+from DiffUSLib.probes.probe import load_probe
+from DiffUSLib.rendering.device import choose_device
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 
 ENTRY_RAS_MM, TARGET_RAS_MM = (48.0, -5.0, 62.0), (0.0, -10.0, 5.0)
 """Right parietal cortex of the MNI152 brain, toward the lateral ventricles."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib
+import importlib.util
 import math
 import sys
 from dataclasses import asdict
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-import DiffUSLib
 from DiffUSLib.cli.options import numbers
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
 from DiffUSLib.io.files import check_folder, written_whole
-from DiffUSLib.registration import RegistrationSettings, landmarks
+from DiffUSLib.registration import RegistrationSettings
 
 _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
@@ -29,7 +29,7 @@ def add_parser(commands) -> None:
         "evaluate",
         help="measure how well registration works on simulated ultrasound",
         description="Register simulated ultrasound of the MNI152 head from many wrong poses and write tables (CSV and "
-        "Markdown) and a plot. Needs a source checkout (the simulator lies under Testing) and nilearn. Errors on "
+        "Markdown) and a plot. Needs nilearn, which holds the template. Errors on "
         "simulated and on clinical data do not compare.",
         epilog="Example: diffus evaluate --quick -o evaluation",
     )
@@ -86,24 +86,12 @@ def add_parser(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def load_protocol():
-    """The modules protocol, tables and baselines of Testing.Simulator in the source checkout.
-
-    Raises:
-        DiffUSError: if there is none, or nilearn is missing.
-    """
-    root = Path(DiffUSLib.__file__).resolve().parent.parent
-    if not (root / "Testing" / "Simulator" / "protocol.py").is_file():
-        raise DiffUSError("the simulator is not here: run `diffus evaluate` from a source checkout of DiffUS.")
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    try:
-        importlib.import_module("nilearn.datasets")
-    except ImportError:
+def require_nilearn() -> None:
+    """Raises DiffUSError without nilearn, whose MNI152 maps are the patient."""
+    if importlib.util.find_spec("nilearn") is None:
         raise DiffUSError(
             "nilearn is missing, whose MNI152 maps are the patient; install it: pip install nilearn."
-        ) from None
-    return [importlib.import_module(f"Testing.Simulator.{name}") for name in ("protocol", "tables", "baselines")]
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -129,7 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.landmarks is not None:
         run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
         return
-    protocol, tables, baselines = load_protocol()
+    require_nilearn()
     if arguments.bins and perturbations < protocol.BIN_COUNT:
         raise DiffUSError(f"--bins needs at least {protocol.BIN_COUNT} --perturbations, one for each bin.")
     tiers = arguments.tiers.split(",")
@@ -171,7 +159,7 @@ def run(arguments: argparse.Namespace) -> None:
                     )
                 outcomes += new
                 rows.append(tables.summary(new))
-                _write(tables, folder, outcomes, rows)
+                _write(folder, outcomes, rows)
     print(tables.markdown(rows), end="")
     print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
 
@@ -204,7 +192,7 @@ def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings) -> 
     print("\n".join(lines))
 
 
-def _write(tables, folder: Path, outcomes: list, rows: list[dict]) -> None:
+def _write(folder: Path, outcomes: list, rows: list[dict]) -> None:
     """Everything so far, so that a run that is stopped leaves its results."""
     contents = {
         "summary.csv": rows,

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
-from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
+from DiffUSLib.geometry.pose import check_rigid, look_at
 from DiffUSLib.io import read_transform, read_volume
-from DiffUSLib.placement import default_pose
-from DiffUSLib.pose import check_rigid, look_at
-from DiffUSLib.probe import Probe, load_probe
-from DiffUSLib.propagation import PROPAGATIONS, SIGN_CONVENTIONS
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import LOOKS, RenderSettings, look
+from DiffUSLib.probes.placement import default_pose
+from DiffUSLib.probes.probe import Probe, load_probe
+from DiffUSLib.rendering.device import choose_device
+from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import LOOKS, RenderSettings, look
 
 MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "labels")
 

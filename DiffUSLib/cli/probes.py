@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from DiffUSLib.probe import Probe, load_probe, probe_names
+from DiffUSLib.probes.probe import Probe, load_probe, probe_names
 
 
 def add_parser(commands) -> None:

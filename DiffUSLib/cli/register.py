@@ -11,13 +11,12 @@ import torch
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.cli.options import MODALITIES, use_threads
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.fan_detection import detect_fan
+from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io import read_transform, read_volume, write_transform
 from DiffUSLib.io.chain import patient_frame, read_calibration
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
 from DiffUSLib.io.transforms import check_transform_path
-from DiffUSLib.pose import check_rigid
 from DiffUSLib.registration import (
     PRESETS,
     Alignment,
@@ -32,6 +31,7 @@ from DiffUSLib.registration import (
     spread_frames,
     square_pixels,
 )
+from DiffUSLib.ultrasound.fan_detection import detect_fan
 
 
 def add_parser(commands) -> None:

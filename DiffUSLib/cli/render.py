@@ -7,7 +7,7 @@ import argparse
 from DiffUSLib.cli import options
 from DiffUSLib.io import write_image
 from DiffUSLib.io.images import check_image_path
-from DiffUSLib.renderer import Renderer
+from DiffUSLib.rendering.renderer import Renderer
 
 
 def add_parser(commands) -> None:

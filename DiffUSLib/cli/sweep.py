@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
-from DiffUSLib.animation import write_animation
 from DiffUSLib.cli import options
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.pose import MOTIONS, move
 from DiffUSLib.io import write_tracked_frames
+from DiffUSLib.io.animation import write_animation
 from DiffUSLib.io.files import check_folder
-from DiffUSLib.pose import MOTIONS, move
-from DiffUSLib.renderer import Renderer
+from DiffUSLib.rendering.renderer import Renderer
 
 MOST_FRAMES = 1000
 SWEEP_MOTIONS = ("pan", "rock", "tilt", "slide")

@@ -11,9 +11,9 @@ import SimpleITK as sitk
 import torch
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io.files import existing_file, file_ending, nifti_is_finite, nifti_is_whole, quiet_itk
 from DiffUSLib.io.frames import check_right_angles, image_ijk_to_ras
-from DiffUSLib.volume import Volume
 
 VOLUME_ENDINGS = (".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd")
 

@@ -10,9 +10,9 @@ from DiffUSLib.registration.alignment import (
 )
 from DiffUSLib.registration.comparison import OVERLAYS, SliceComparison, overlay
 from DiffUSLib.registration.correction import degrees_of_freedom_names
-from DiffUSLib.registration.observation import UltrasoundSlices, slices_from_images, spread_frames, square_pixels
 from DiffUSLib.registration.report import registration_report
-from DiffUSLib.registration.volume_planes import slices_from_volume
+from DiffUSLib.ultrasound.observation import UltrasoundSlices, slices_from_images, spread_frames, square_pixels
+from DiffUSLib.ultrasound.volume_planes import slices_from_volume
 
 __all__ = [
     "OVERLAYS",

@@ -10,13 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.device import choose_device
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration import search, trust
 from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
 from DiffUSLib.registration.features import Anatomy, crop, smoothed
 from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, SHARP, WIDE, Objective
-from DiffUSLib.registration.observation import UltrasoundSlices
 from DiffUSLib.registration.tissue_refinement import (
     TissueObjective,
     TissueRefinement,
@@ -24,7 +23,8 @@ from DiffUSLib.registration.tissue_refinement import (
     refine_tissue,
     tissue_shares,
 )
-from DiffUSLib.volume import Volume
+from DiffUSLib.rendering.device import choose_device
+from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
 _COARSE_SLICES = 3
 _PRIOR_SCALE = 0.02  # of the image: sound in soft tissue is within some 3 % of what scanners assume

@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.registration.observation import UltrasoundSlices
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
+from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
 if TYPE_CHECKING:
     from DiffUSLib.registration.alignment import RegistrationResult

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.pose import rigid_matrix
+from DiffUSLib.geometry.pose import rigid_matrix
 
 LEVER_MM = 40.0
 """A rotation moves the far parts of a fan by about this lever: one unit of rotation is 1 / 40 rad."""

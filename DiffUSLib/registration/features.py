@@ -11,11 +11,11 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
-from DiffUSLib.probe import Probe
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
-from DiffUSLib.settings import look
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.probes.probe import Probe
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 
 _FLOOR = 1e-3  # of the rendered power, 30 dB below white matter: what is darker is black
 

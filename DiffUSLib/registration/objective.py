@@ -11,12 +11,12 @@ import torch
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Features, SmoothAnatomy
-from DiffUSLib.registration.observation import UltrasoundSlices, observe
 from DiffUSLib.similarity import regression
+from DiffUSLib.ultrasound.observation import UltrasoundSlices, observe
 
 INDEPENDENT_SAMPLES = 60.0
 """Of one slice: what its likelihood counts for against the prior and as certainty. Speckle cells are many more, but
-what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see Testing/Simulator)."""
+what they show beyond the model repeats over centimeters. Calibrated on simulated slices (see DiffUSLib/simulator)."""
 
 _CHUNK_SAMPLES = 120_000
 """Computed at once: larger chunks gain little on a CPU, and a user interface waits for them."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, Anchor
-from DiffUSLib.acoustics.maps import interpolate
+from DiffUSLib.acoustics.curves import interpolate
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.registration.features import Anatomy, SmoothAnatomy, low_pass
 from DiffUSLib.registration.objective import Objective

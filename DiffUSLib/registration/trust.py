@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 
 from DiffUSLib.registration.correction import LEVER_MM
-from DiffUSLib.registration.observation import UltrasoundSlices
+from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
-# Calibrated by hand on 313 simulated cases (Testing/Simulator, tiers T2 to T5, one, three and seven slices, pose seeds
+# Calibrated by hand on 313 cases (DiffUSLib/simulator, tiers T2 to T5, one, three and seven slices, pose seeds
 # 100 to 140; reported are others): another anatomy (T5) is to be rejected, hardly any wrong one accepted, and as few
 # right ones as possible may suffer from it. There, 115 of 115 of T5 were rejected; of 183 that ended below 2 mm, 159
 # were accepted and one rejected; one above 3 mm was accepted (3.5 mm, in tissue warped by 5 mm). Real ultrasound is
-# explained less well: of two real pairs (Testing/Simulator/real_pairs.py), starts that end together come out as
+# explained less well: of two real pairs (DiffUSLib/evaluation/real_pairs.py), starts that end together come out as
 # "check", because of GAIN_ACCEPT; a higher GAIN_REJECT would reject them.
 CONTRAST_ACCEPT, CONTRAST_REJECT = 7.0, 4.0
 GAIN_ACCEPT, GAIN_REJECT = 4.5, 2.5

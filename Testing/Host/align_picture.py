@@ -19,8 +19,8 @@ def aligned(host):
     """The module after the alignment of the simulated sweep, not decided yet."""
     import slicer
 
-    from Testing.Simulator.anatomy import mni152
-    from Testing.Simulator.demo import SWEEP, write_sweep, wrong_sweep
+    from DiffUSLib.cli.demo_alignment import SWEEP, write_sweep, wrong_sweep
+    from DiffUSLib.simulator.anatomy import mni152
 
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
     ui, head = widget.ui, mni152()

@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from Testing.Simulator.demo import SWEEP
+from DiffUSLib.cli.demo_alignment import SWEEP
 
 MODULE_FOLDER = Path(__file__).resolve().parents[2] / "DiffUS"
 
@@ -63,7 +63,7 @@ def write_demo(volume_path, output_folder, say=print):
 
     Args:
         volume_path: anything that Slicer loads as a volume.
-        output_folder: is made if it is not there; Testing.Simulator.demo puts the sweep into it.
+        output_folder: is made if it is not there; DiffUSLib.cli.demo_alignment puts the sweep into it.
         say: called with a sentence for each step.
 
     Returns:

@@ -5,8 +5,8 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps, tissue
-from DiffUSLib.probe import Probe
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.probes.probe import Probe
 
 PROBES = {
     "curvilinear": Probe("curved", "curvilinear", 70.0, 5.0, field_of_view_deg=70.0, radius_mm=24.0, lines=192),

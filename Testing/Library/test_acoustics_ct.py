@@ -7,7 +7,7 @@ from hypothesis import strategies
 
 from DiffUSLib.acoustics import calibration_names, impedance_from_hu, maps_from_ct
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume
 
 
 def impedances(hu, calibration="siemens_120kvp_standard", **options):

@@ -8,7 +8,7 @@ import torch
 
 from DiffUSLib.acoustics import maps_from_labels, tissue, tissue_names
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume
 
 
 def labels(*values):

@@ -16,8 +16,8 @@ from DiffUSLib.acoustics import (
     train_network,
 )
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.phantom import head_phantom
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.samples.phantom import head_phantom
 
 ANCHORS = (
     Anchor("cerebrospinal fluid", 20.0, 4.0),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from DiffUSLib import benchmark
+from DiffUSLib.evaluation import benchmark
 from Testing.Library.test_propagation import dense_echoes
 
 CPU = torch.device("cpu")

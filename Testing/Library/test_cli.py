@@ -12,9 +12,9 @@ import torch
 
 from DiffUSLib.cli import main
 from DiffUSLib.cli.sweep import sweep_poses
+from DiffUSLib.geometry.pose import look_at
 from DiffUSLib.io import read_tracked_frames, write_transform
-from DiffUSLib.pose import look_at
-from DiffUSLib.probe import load_probe, probe_names
+from DiffUSLib.probes.probe import load_probe, probe_names
 from Testing.Library.scenes import oblique_affine, voxel_positions_ras
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -131,7 +131,7 @@ def test_probes_are_listed(capsys):
 
 
 def test_benchmark_writes_the_promised_table(tmp_path, monkeypatch, capsys):
-    from DiffUSLib import benchmark
+    from DiffUSLib.evaluation import benchmark
 
     monkeypatch.setattr(benchmark, "QUICK_SAMPLES", (8,))
     out = tmp_path / "table.json"

@@ -9,8 +9,8 @@ import torch
 
 from DiffUSLib.cli import evaluate, register
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.evaluation import landmarks
 from DiffUSLib.io import read_transform, write_tracked_frames, write_transform
-from DiffUSLib.registration import landmarks
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*have no valid transform")
 
@@ -132,7 +132,7 @@ def test_evaluate_refuses_wrong_choices(tmp_path):
 @pytest.fixture(scope="module")
 def simulated():
     pytest.importorskip("nilearn")
-    from Testing.Simulator import cases
+    from DiffUSLib.simulator import cases
 
     return cases, cases.make_case(203, 3, "T2")
 
@@ -237,8 +237,8 @@ def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
     pytest.importorskip("nilearn")
     import nibabel
 
-    from Testing.Simulator import cases
-    from Testing.Simulator.anatomy import mni152
+    from DiffUSLib.simulator import cases
+    from DiffUSLib.simulator.anatomy import mni152
 
     anatomy = mni152()
     box = (slice(110, 170), slice(90, 160), slice(70, 130))

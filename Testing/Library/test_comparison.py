@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import to_gray
-from DiffUSLib.probe import Probe
+from DiffUSLib.probes.probe import Probe
 from DiffUSLib.registration import (
     SliceComparison,
     UltrasoundSlices,
@@ -17,9 +18,8 @@ from DiffUSLib.registration import (
     slices_from_volume,
     spread_frames,
 )
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
-from DiffUSLib.volume import Volume
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 from Testing.Library.scenes import blobs
 
 

@@ -7,11 +7,12 @@ from scipy import ndimage
 
 pytest.importorskip("nilearn")
 
+from DiffUSLib.evaluation import protocol, tables
+from DiffUSLib.evaluation.baselines import BASELINES, baseline
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration import slices_from_volume
-from DiffUSLib.volume import Volume
+from DiffUSLib.simulator import cases
 from Testing.Library.scenes import blobs
-from Testing.Simulator import cases, protocol, tables
-from Testing.Simulator.baselines import BASELINES, baseline
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.fan_detection import FanGeometry, detect_fan
+from DiffUSLib.ultrasound.fan_detection import FanGeometry, detect_fan
 
 
 def painted_fan(shape, apex, direction_deg, half_angle_deg, near, far, seed=0, burned_in=True):

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter, shift
 from skimage.metrics import structural_similarity
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.metrics import compare_images
+from DiffUSLib.similarity.metrics import compare_images
 
 RNG = np.random.default_rng(5)
 FIRST = gaussian_filter(RNG.random((80, 90)), 2)

@@ -5,7 +5,7 @@ import torch
 
 from DiffUSLib.acoustics import maps_from_labels
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.phantom import head_phantom
+from DiffUSLib.samples.phantom import head_phantom
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import torch
 
 from DiffUSLib.acoustics import AcousticMaps, tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.placement import default_pose, snap_to_surface
-from DiffUSLib.pose import check_rigid, look_at, move
+from DiffUSLib.geometry.pose import check_rigid, look_at, move
+from DiffUSLib.probes.placement import default_pose, snap_to_surface
 from Testing.Library.scenes import oblique_affine, voxel_positions_ras
 
 

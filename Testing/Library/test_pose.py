@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from scipy.spatial.transform import Rotation
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.pose import MOTIONS, check_rigid, look_at, move, rigid_matrix, rotation_matrix
+from DiffUSLib.geometry.pose import MOTIONS, check_rigid, look_at, move, rigid_matrix, rotation_matrix
 
 points = st.tuples(*[st.floats(-200, 200)] * 3)
 

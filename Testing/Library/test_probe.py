@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.probe import Probe, load_probe, probe_names, save_probe
+from DiffUSLib.probes.probe import Probe, load_probe, probe_names, save_probe
 from Testing.Library.scenes import PROBES
 
 

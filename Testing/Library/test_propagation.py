@@ -6,8 +6,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 
-from DiffUSLib import propagation
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.rendering import propagation
 
 SIGNS = {
     "energy_conserving": lambda s: (s, -s),

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from DiffUSLib.io.frames import set_image_ijk_to_ras
-from DiffUSLib.phantom import head_phantom
+from DiffUSLib.samples.phantom import head_phantom
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from DiffUSLib.acoustics import acoustic_maps
+from DiffUSLib.geometry.pose import look_at
 from DiffUSLib.io import read_volume
-from DiffUSLib.placement import default_pose
-from DiffUSLib.pose import look_at
-from DiffUSLib.probe import load_probe
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
+from DiffUSLib.probes.placement import default_pose
+from DiffUSLib.probes.probe import load_probe
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 
 VOLUMES = {
     "hanke_T1w_1mm_u8.nii.gz": ("t1", "craniotomy_curvilinear"),

@@ -10,8 +10,8 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.fan_detection import FanGeometry
-from DiffUSLib.probe import Probe
+from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.probes.probe import Probe
 from DiffUSLib.registration import (
     Alignment,
     RegistrationSettings,
@@ -27,8 +27,8 @@ from DiffUSLib.registration import (
 from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
 from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
-from DiffUSLib.registration.observation import observe
-from DiffUSLib.volume import Volume
+from DiffUSLib.ultrasound.fan_detection import FanGeometry
+from DiffUSLib.ultrasound.observation import observe
 from Testing.Library.scenes import blobs
 
 PROBE = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.pose import look_at, move
 from DiffUSLib.io import read_volume, write_image
-from DiffUSLib.pose import look_at, move
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.scan_conversion import ImageGrid
-from DiffUSLib.settings import look
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.scan_conversion import ImageGrid
+from DiffUSLib.rendering.settings import look
 from Testing.Library.scenes import PROBES, oblique_affine, sphere_maps, uniform_maps
 
 PLAIN = {

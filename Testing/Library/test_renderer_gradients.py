@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.pose import look_at, move, rigid_matrix
-from DiffUSLib.probe import Probe
-from DiffUSLib.propagation import PROPAGATIONS
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
+from DiffUSLib.geometry.pose import look_at, move, rigid_matrix
+from DiffUSLib.probes.probe import Probe
+from DiffUSLib.rendering.propagation import PROPAGATIONS
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 from Testing.Library.scenes import PROBES, uniform_maps
 
 TINY = Probe("tiny", "curvilinear", 10.0, 4.0, field_of_view_deg=40.0, radius_mm=8.0, lines=5)
@@ -227,7 +227,7 @@ def test_unknown_looks_settings_and_models_are_refused_with_the_choices():
 def test_released_memory_comes_back_the_same():
     """What is kept between images is gone after release, and made again as it was."""
     from DiffUSLib import release_memory
-    from DiffUSLib.image_formation.scatterers import _field
+    from DiffUSLib.rendering.image_formation.scatterers import _field
 
     renderer = Renderer(uneven_maps(), TINY, tiny_settings("clinical"))
     before = renderer(POSE).image

@@ -7,14 +7,14 @@ import pytest
 import torch
 
 from DiffUSLib.acoustics import tissue
-from DiffUSLib.image_formation.artifacts import paper_blur, paper_speckle
-from DiffUSLib.image_formation.display import log_compress
-from DiffUSLib.image_formation.point_spread import lateral_sigma_mm
-from DiffUSLib.image_formation.scatterers import scatterers
-from DiffUSLib.pose import look_at, move
-from DiffUSLib.probe import Probe
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
+from DiffUSLib.geometry.pose import look_at, move
+from DiffUSLib.probes.probe import Probe
+from DiffUSLib.rendering.image_formation.artifacts import paper_blur, paper_speckle
+from DiffUSLib.rendering.image_formation.display import log_compress
+from DiffUSLib.rendering.image_formation.point_spread import lateral_sigma_mm
+from DiffUSLib.rendering.image_formation.scatterers import scatterers
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 from Testing.Library.scenes import PROBES, uniform_maps
 
 LINEAR = PROBES["linear"]

@@ -49,7 +49,7 @@ def test_what_follows_the_command_is_passed_on(run):
     render, alignment, module = run.job_commands("demo", python, ["--device", "cpu", "-o", "out"])
     assert render == ["python", "-m", "DiffUSLib.cli", "demo", "-o", "out", "--device", "cpu"]
     assert module == ["python", "-m", "Testing.Host.demo", str(Path("out") / "mni152_t1.nii.gz"), "out"]
-    assert alignment == ["python", "-m", "Testing.Simulator.demo", str(Path("out") / "mni152_t1.nii.gz"), "out"]
+    assert alignment == ["python", "-m", "DiffUSLib.cli.demo_alignment", str(Path("out") / "mni152_t1.nii.gz"), "out"]
     _, window = run.job_commands("demo", python, ["--window"])
     assert window[-1] == "--window"
     assert run.job_commands("demo", python, ["--help"]) == [["python", "-m", "DiffUSLib.cli", "demo", "--help"]]

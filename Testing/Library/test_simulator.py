@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from Testing.Simulator import cases, scanner
-from Testing.Simulator.anatomy import Anatomy
-from Testing.Simulator.scanner import Scene
+from DiffUSLib.simulator import cases, scanner
+from DiffUSLib.simulator.anatomy import Anatomy
+from DiffUSLib.simulator.scanner import Scene
 
 
 def block(echogenicity, stiffness=None, size=120):

@@ -10,15 +10,15 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from DiffUSLib.acoustics import AcousticMaps, Anchor, tissue, train_network
-from DiffUSLib.acoustics.maps import interpolate
+from DiffUSLib.acoustics.curves import interpolate
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.probe import Probe
+from DiffUSLib.probes.probe import Probe
 from DiffUSLib.registration import Alignment, RegistrationSettings, UltrasoundSlices, register, registration_report
 from DiffUSLib.registration.features import crop, low_pass, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
 from DiffUSLib.registration.tissue_refinement import TissueObjective, tissue_shares
-from DiffUSLib.renderer import Renderer
-from DiffUSLib.settings import look
+from DiffUSLib.rendering.renderer import Renderer
+from DiffUSLib.rendering.settings import look
 from Testing.Library.scenes import blobs
 
 PROBE = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from scipy.ndimage import map_coordinates
 
+from DiffUSLib.acoustics.shrink import shrink_volume
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.sampling import ras_to_grid, sample_trilinear, transform_points
-from DiffUSLib.shrink import shrink_volume
-from DiffUSLib.volume import Volume
+from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.volume import Volume
 from Testing.Library.scenes import oblique_affine
 
 angles = st.tuples(*[st.floats(-180, 180)] * 3)

@@ -28,7 +28,7 @@ __all__ = ["case", "error", "maps_of_head", "prepared"]
 
 def mean_error(case, image, number):
     """Mean distance in mm between where targets on a fan stand and where they were when the image was taken."""
-    from Testing.Simulator.cases import fan_targets
+    from DiffUSLib.simulator.cases import fan_targets
 
     targets = fan_targets(case.true)[number]
     targets = np.c_[targets, np.ones(len(targets))]
@@ -286,7 +286,7 @@ def test_plane_of_a_slice_view_through_a_volume(host, prepared, case):
     """A 3D ultrasound volume; the compared plane is that of the slice view."""
     import slicer
 
-    from Testing.Simulator.anatomy import mni152
+    from DiffUSLib.simulator.anatomy import mni152
 
     head = mni152()
     seen = np.ascontiguousarray(head.echogenicity.transpose(2, 1, 0)[60:130:2, 70:160:2, 50:140:2])

@@ -203,7 +203,7 @@ def test_leaving_stops_and_entering_goes_on(host, placed):
     host.process_events(0.2)
     assert images.count == 0
     assert placed.session.live._renderer is None, "memory of the device is let go"
-    assert sys.modules["DiffUSLib.image_formation.scatterers"]._field.cache_info().currsize == 0
+    assert sys.modules["DiffUSLib.rendering.image_formation.scatterers"]._field.cache_info().currsize == 0
     wait_for_image(host, placed, lambda: host.enter_module("DiffUS"))
 
 

@@ -14,9 +14,9 @@ STATE_TIMEOUT_S = 120
 
 @pytest.fixture(scope="session")
 def case():
-    """Testing.Simulator's Case: images, and where they were taken."""
+    """The simulator's Case: images, and where they were taken."""
     pytest.importorskip("nilearn", reason="nilearn, whose MNI152 head is scanned, is not installed")
-    from Testing.Simulator.cases import make_case
+    from DiffUSLib.simulator.cases import make_case
 
     return make_case(CASE_SEED, SLICES, "T2")
 
@@ -24,7 +24,7 @@ def case():
 @pytest.fixture(scope="session")
 def error(case):
     """(4, 4) RAS: how wrong the tracking is."""
-    from Testing.Simulator.cases import perturbation
+    from DiffUSLib.simulator.cases import perturbation
 
     return perturbation(np.random.default_rng(5), middle_of(case), 8.0, 8.0)
 
@@ -37,7 +37,7 @@ def middle_of(case):
 @pytest.fixture(scope="session")
 def maps_of_head():
     """Acoustic maps of the head, computed once."""
-    from Testing.Simulator.protocol import patient
+    from DiffUSLib.evaluation.protocol import patient
 
     return patient()[1]
 
@@ -67,7 +67,7 @@ def add_head():
     """The MNI152 head as volume node."""
     import slicer
 
-    from Testing.Simulator.anatomy import mni152
+    from DiffUSLib.simulator.anatomy import mni152
 
     head = mni152()
     return slicer.util.addVolumeFromArray(np.ascontiguousarray(head.t1.transpose(2, 1, 0)), head.affine, "MNI152")

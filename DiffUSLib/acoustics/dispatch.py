@@ -1,0 +1,42 @@
+"""The choice of how acoustic maps are computed from a volume."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from dataclasses import replace
+
+from DiffUSLib.acoustics.ct import maps_from_ct
+from DiffUSLib.acoustics.labels import maps_from_labels
+from DiffUSLib.acoustics.maps import AcousticMaps
+from DiffUSLib.acoustics.modality import MODALITIES, detect_modality
+from DiffUSLib.acoustics.mri import maps_from_mri
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.volume import Volume
+
+
+def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> AcousticMaps:
+    """Compute acoustic maps from a volume.
+
+    Args:
+        volume: a CT in HU, an MRI, or a label map.
+        modality: "auto", "ct", "t1", "t1c", "t2" or "labels".
+        options: passed to `maps_from_ct`, `maps_from_mri` or `maps_from_labels`.
+
+    Raises:
+        DiffUSError: if the modality is unknown, the volume is constant, or an option does not belong to the modality.
+    """
+    notes = ()
+    if modality == "auto":
+        guess = detect_modality(volume)
+        modality = guess.modality
+        notes = (f"Modality {modality} was chosen: {guess.reason}",)
+    if modality not in MODALITIES:
+        raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
+    mapping = {"ct": maps_from_ct, "labels": maps_from_labels}.get(modality)
+    mapping = mapping or functools.partial(maps_from_mri, modality=modality)
+    unknown = options.keys() - inspect.signature(mapping).parameters.keys()
+    if unknown:
+        raise DiffUSError(f"{min(unknown)} is no option of modality {modality}.")
+    maps = mapping(volume, **options)
+    return replace(maps, notes=notes + maps.notes)

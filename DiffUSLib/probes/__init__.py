@@ -1,0 +1,1 @@
+"""Transducers: their geometry, presets, and where they stand on a patient."""

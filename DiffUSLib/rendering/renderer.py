@@ -1,0 +1,307 @@
+"""The renderer: acoustic maps seen by a probe from a pose."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from DiffUSLib.acoustics.medium import Medium
+from DiffUSLib.errors import DiffUSError, DiffUSWarning
+from DiffUSLib.geometry.sampling import transform_points, transform_vectors
+from DiffUSLib.probes.probe import Probe
+from DiffUSLib.rendering.device import choose_device
+from DiffUSLib.rendering.image_formation import artifacts, display, point_spread
+from DiffUSLib.rendering.image_formation.scatterers import ras_to_sites, scatterers
+from DiffUSLib.rendering.propagation import log_two_way_transmission, propagate
+from DiffUSLib.rendering.scan_conversion import ImageGrid, ScanConverter
+from DiffUSLib.rendering.settings import RenderSettings, look
+
+if TYPE_CHECKING:
+    from DiffUSLib.acoustics.maps import AcousticMaps
+
+MIN_LINE_SPACING_MM = 0.05
+"""Lines closer than this, near the point where they meet, tell nothing about the change across them."""
+
+SATURATION = 1e3
+"""Largest amplitude that the receiver takes, relative to white matter; amplified echoes of bone exceed it."""
+
+MOST_GAIN_DB = 100.0
+"""Time-gain compensation of a scanner ends about here."""
+
+RING_DOWN_MM = 0.8
+RING_DOWN_AMPLITUDE = 4.0
+
+
+@dataclass(frozen=True)
+class ScanLines:
+    """Echoes along scan lines, each (B, L, N); sample k lies at (k + 1/2) / N of the depth.
+
+    Args:
+        echoes: signed amplitude that each interface sends back, for a wave of amplitude 1 (before attenuation).
+        power: squared envelope of what the transducer receives, after TGC; 1 = white matter.
+        gray: the same as gray in [0, 1].
+    """
+
+    echoes: torch.Tensor
+    power: torch.Tensor
+    gray: torch.Tensor
+
+
+@dataclass(frozen=True)
+class RenderedImage:
+    """B-mode images and what they were made from.
+
+    Args:
+        image: (B, H, W) gray in [0, 1]; probe at the top, marked side at the right; 0 outside the fan.
+        mask: (H, W) bool, the pixels inside the fan.
+        scan_lines: before scan conversion.
+        grid: place and size of the pixels in the Transducer frame.
+    """
+
+    image: torch.Tensor
+    mask: torch.Tensor
+    scan_lines: ScanLines
+    grid: ImageGrid
+
+
+def _going_on_without_gpu_memory(method):
+    """Let a method of `Renderer` start again on the CPU when the GPU runs out of memory."""
+
+    @functools.wraps(method)
+    def wrapped(self, transducer_to_ras):
+        try:
+            return method(self, transducer_to_ras)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu()
+            return method(self, transducer_to_ras)
+
+    return wrapped
+
+
+class Renderer:
+    """Renders B-mode images of acoustic maps, differentiable to the pose and to the maps.
+
+    Args:
+        maps: impedance, attenuation and echogenicity on a grid; maps that require gradients receive them.
+        probe: the fan.
+        settings: stages of the image chain; the clinical look by default.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: torch.float32 or torch.float64.
+
+    Attributes:
+        fallback: why it does not compute on the device asked for, as a sentence; else "".
+
+    Raises:
+        DiffUSError: if the device does not exist or the dtype is another.
+    """
+
+    def __init__(
+        self,
+        maps: AcousticMaps,
+        probe: Probe,
+        settings: RenderSettings | None = None,
+        device: str | torch.device = "auto",
+        dtype: torch.dtype = torch.float32,
+    ):
+        self.maps = maps
+        self.probe = probe
+        self.settings = settings or look("clinical")
+        self.dtype = dtype
+        self.fallback = ""
+        if dtype not in (torch.float32, torch.float64):
+            raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
+        try:
+            self._prepare(choose_device(device)[0])
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            self._move_to_cpu()
+
+    def changed_to(
+        self,
+        maps: AcousticMaps | None = None,
+        probe: Probe | None = None,
+        settings: RenderSettings | None = None,
+    ) -> Renderer:
+        """This renderer with other maps, probe or settings (None: the same). Takes milliseconds if the maps hold the
+        same voxels, be it at another place: these are shared.
+        """
+        changed = copy.copy(self)
+        changed.maps, changed.probe = maps or self.maps, probe or self.probe
+        changed.settings = settings or self.settings
+        shared = self._fixed_medium
+        if shared is not None and changed.maps is not self.maps:
+            shared = shared.at(changed.maps.ijk_to_ras) if changed.maps.has_voxels_of(self.maps) else None
+        changed._prepare(self.device, shared)
+        return changed
+
+    def _move_to_cpu(self) -> None:
+        """Go on after the GPU ran out of memory, which is told."""
+        self.fallback = f"{self.device} ran out of memory; rendering goes on, slower, on the CPU."
+        warnings.warn(self.fallback, DiffUSWarning, 4)
+        self._prepare(torch.device("cpu"))
+
+    def _prepare(self, device: torch.device, medium: Medium | None = None) -> None:
+        """Everything that does not depend on the pose; the medium is made of the maps if none is given."""
+        self.device = device
+        self.grid = ImageGrid.around(self.probe, self.settings.width_px, self.settings.height_px)
+        options = {"dtype": self.dtype, "device": device}
+        probe, settings = self.probe, self.settings
+        self._origins, self._directions = probe.scan_lines(**options)
+        self._step_mm = probe.depth_mm / settings.samples
+        self._depth_mm = (torch.arange(settings.samples, **options) + 0.5) * self._step_mm
+        self._boundary_mm = torch.arange(settings.samples + 1, **options) * self._step_mm
+        offsets, weights = point_spread.elevation_quadrature(settings.elevation_planes)
+        self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
+        self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
+        self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
+        medium = medium or Medium(self.maps, device, self.dtype)
+        self._tgc_db_cm_mhz = settings.tgc_db_cm_mhz
+        if self._tgc_db_cm_mhz is None:
+            self._tgc_db_cm_mhz = medium.soft_tissue_attenuation_db_cm_mhz if settings.attenuation else 0.0
+        self._fixed_medium = None if self._maps_take_gradients() else medium
+
+    def _maps_take_gradients(self) -> bool:
+        return any(m.requires_grad for m in (self.maps.impedance, self.maps.attenuation, self.maps.echogenicity))
+
+    def _medium(self) -> Medium:
+        return self._fixed_medium or Medium(self.maps, self.device, self.dtype)
+
+    @_going_on_without_gpu_memory
+    def __call__(self, transducer_to_ras: torch.Tensor) -> RenderedImage:
+        """Render from poses TransducerToRas, (4, 4) or (B, 4, 4); a single pose gives a batch of one.
+
+        Raises:
+            DiffUSError: if the poses have another shape or are not finite.
+        """
+        lines = self.scan_lines(transducer_to_ras)
+        image = self._convert(lines.gray)
+        return RenderedImage(image, self._convert.mask, lines, self.grid)
+
+    @_going_on_without_gpu_memory
+    def echoes(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """Signed echoes of the interfaces alone, (B, L, N): sampling and propagation, the paper's forward model."""
+        medium, pose = self._medium(), self._checked(transducer_to_ras)
+        return self._propagate(self._sample(medium, pose, channels=1)[0])
+
+    @_going_on_without_gpu_memory
+    def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
+        """Echoes, received power and gray along the scan lines, each (B, L, N)."""
+        settings, pose = self.settings, self._checked(transducer_to_ras)
+        impedance, attenuation, echogenicity = self._sample(self._medium(), pose, channels=3)
+        echoes = self._propagate(impedance)
+        log_gain = self._log_gain(attenuation)
+        # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
+        seen = (log_gain + log_two_way_transmission(impedance)).exp()
+        diffuse = settings.interface_scatter_mm * self._interface_density(impedance)
+        if settings.backscatter:
+            diffuse = diffuse + _between(echogenicity)
+        diffuse = diffuse * seen
+        specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
+        if settings.near_field:
+            diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
+        power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
+        if settings.paper_artifacts:
+            power = artifacts.paper_blur(artifacts.paper_speckle(_amplitude(power), settings.seed)).square()
+        if settings.log_compression:
+            gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db)
+        else:
+            gray = display.linear_gray(_amplitude(power))
+        return ScanLines(echoes, power, gray)
+
+    @_going_on_without_gpu_memory
+    def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        """(B,) share of the fan that lies inside the volume; 0 means that the probe stands outside or looks away."""
+        grid = self._points(self._checked(transducer_to_ras), self._medium().ras_to_grid, 0.0)
+        return (grid.abs() <= 1).all(dim=-1).to(self.dtype).mean(dim=(1, 2))
+
+    def _checked(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
+        pose = torch.as_tensor(transducer_to_ras).to(device=self.device, dtype=self.dtype)
+        shape = tuple(pose.shape)
+        if shape[-2:] != (4, 4) or pose.ndim not in (2, 3) or pose.numel() == 0:
+            raise DiffUSError(f"a pose is a 4 x 4 matrix, or a batch of them; this one has the shape {shape}.")
+        if not bool(torch.isfinite(pose).all()):
+            raise DiffUSError("the pose holds NaN or infinite numbers; set it anew.")
+        return pose[None] if pose.ndim == 2 else pose
+
+    def _points(self, pose: torch.Tensor, ras_to_target: torch.Tensor, offset: float, between=False) -> torch.Tensor:
+        """(B, L, N+1, 3) samples, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas."""
+        matrix = ras_to_target @ pose
+        depth_mm = self._depth_mm if between else self._boundary_mm
+        origins = transform_points(matrix, self._origins)[:, :, None]
+        directions = transform_vectors(matrix, self._directions)[:, :, None]
+        points = origins + directions * depth_mm[:, None]
+        if offset:
+            aside_mm = offset * point_spread.elevation_sigma_mm(self.probe, depth_mm)
+            points = points + matrix[:, None, None, :3, 2] * aside_mm[:, None]
+        return points
+
+    def _sample(self, medium: Medium, pose: torch.Tensor, channels: int) -> torch.Tensor:
+        """(channels, B, L, N+1), averaged over the thickness of the beam."""
+        return sum(
+            weight * medium.sample(self._points(pose, medium.ras_to_grid, offset), channels)
+            for offset, weight in self._elevation
+        )
+
+    def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
+        return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
+
+    def _interface_density(self, impedance: torch.Tensor) -> torch.Tensor:
+        """Reflection per mm across the steepest direction in the image plane, |grad ln Z| / 2; (B, L, N) in 1/mm.
+
+        Where impedance changes quickly (pia and vessels around a sulcus, the falx), interfaces too rough to be mirrors
+        scatter in all directions in proportion.
+        """
+        log_impedance = impedance.log()
+        along = log_impedance.diff(dim=-1) / self._step_mm
+        spacing_mm = self.probe.line_spacing_mm(self._depth_mm).clamp(min=MIN_LINE_SPACING_MM)
+        across = torch.gradient(_between(log_impedance), dim=-2)[0] / spacing_mm
+        return (along.square() + across.square() + 1e-18).sqrt() / 2
+
+    def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:
+        """Logarithm of the two-way amplitude factor of attenuation and TGC; (B, L, N)."""
+        to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
+        lost = _between(attenuation) if self.settings.attenuation else torch.zeros_like(attenuation[..., 1:])
+        per_step = (self._tgc_db_cm_mhz - lost) * (to_neper * self._step_mm)
+        return (per_step.cumsum(-1) - per_step / 2).clamp(max=MOST_GAIN_DB / display.DB_PER_NEPER)
+
+    def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
+        """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""
+        blur = self._point_spread if self.settings.point_spread else None
+        if not self.settings.speckle:
+            power = diffuse.square() + specular.square()
+            return blur(power).clamp(min=0) if blur else power
+        in_phase, quadrature = diffuse * self._noise(pose)
+        if not blur:
+            return (in_phase + specular).square() + quadrature.square()
+        # Scatterers lose power in the blur, smooth interfaces do not: restore that of scatterers first.
+        restore = blur.noise_power.rsqrt()
+        lines = blur.complex(in_phase * restore + specular, quadrature * restore)
+        return lines.real.square() + lines.imag.square()
+
+    def _noise(self, pose: torch.Tensor) -> torch.Tensor:
+        """(2, B, L, N) scattering amplitudes of variance 1, summed over the thickness of the beam."""
+        matrix = ras_to_sites(self.probe.wavelength_mm, self.dtype, self.device)
+        total = sum(
+            weight * scatterers(self._points(pose, matrix, offset, between=True), self.settings.seed)
+            for offset, weight in self._elevation
+        )
+        return total / math.sqrt(sum(weight * weight for _, weight in self._elevation))
+
+
+def _amplitude(power: torch.Tensor) -> torch.Tensor:
+    """Square root with a finite slope at zero."""
+    return (power + 1e-18).sqrt()
+
+
+def _between(values: torch.Tensor) -> torch.Tensor:
+    """Values (..., N) in the middle of samples (..., N+1)."""
+    return (values[..., :-1] + values[..., 1:]) / 2

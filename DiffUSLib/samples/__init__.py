@@ -1,0 +1,1 @@
+"""Anatomy made on the spot."""
