@@ -1,11 +1,11 @@
 """The DiffUS module of 3D Slicer: a virtual ultrasound transducer on MRI, CT and segmentations."""
 
 import slicer
-from DiffUSModule.gui_connection import GuiConnection
 from DiffUSModule.library_path import ensureLibrary, forgetModules
-from DiffUSModule.parameter_node import DiffUSParameterNode
-from DiffUSModule.parameter_sets import ParameterSetSelector, activate, activeSet
-from DiffUSModule.sample_data import registerSampleData
+from DiffUSModule.parameters.gui_connection import GuiConnection
+from DiffUSModule.parameters.parameter_node import DiffUSParameterNode
+from DiffUSModule.parameters.parameter_sets import ParameterSetSelector, activate, activeSet
+from DiffUSModule.scene.sample_data import registerSampleData
 from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.ScriptedLoadableModule import (
@@ -37,7 +37,7 @@ class DiffUS(ScriptedLoadableModule):
         registerSampleData(self.resourcePath("Icons"))
         if slicer.app.layoutManager() is not None:
             ensureLibrary()
-            from DiffUSModule.layouts import registerLayouts
+            from DiffUSModule.views.layouts import registerLayouts
 
             registerLayouts(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
 

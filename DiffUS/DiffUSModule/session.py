@@ -6,23 +6,23 @@ import vtk
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from . import torch_status
-from .anchors import editedAnchors
-from .background import BackgroundTask, endAll
-from .image_layout import ImageLayout
-from .live_renderer import LiveRenderer
-from .messages import explain
-from .patient import Patient
-from .pose_history import PoseHistory
-from .probe_settings import (
+from .parameters.edited_anchors import editedAnchors
+from .parameters.probe_settings import (
     probeFromParameters,
     renderSettingsFromParameters,
     storedProbe,
     writeProbeToParameters,
 )
-from .sample_data import knownStartPose
-from .signal import Signal
-from .transducer import Transducer, isTransducer
+from .scene.pose_history import PoseHistory
+from .scene.sample_data import knownStartPose
+from .scene.transducer import Transducer, isTransducer
+from .views.image_layout import ImageLayout
+from .work import torch_status
+from .work.background import BackgroundTask, endAll
+from .work.live_renderer import LiveRenderer
+from .work.messages import explain
+from .work.patient import Patient
+from .work.signal import Signal
 
 LONGEST_WAIT_S = 5.0
 """For threads when the module goes away, so that none is within torch when Python ends."""

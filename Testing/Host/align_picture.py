@@ -31,7 +31,7 @@ def aligned(host):
     for section in (ui.volumeSection, ui.transducerSection, ui.imageSection):
         section.collapsed = True
     ui.alignSection.collapsed = False
-    from DiffUSModule.tracked_sweep import loadTrackedSweep
+    from DiffUSModule.scene.tracked_sweep import loadTrackedSweep
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / SWEEP

@@ -45,7 +45,7 @@ def align_sweep(host, widget, path):
     Returns:
         the verdict as the panel words it.
     """
-    from DiffUSModule.tracked_sweep import loadTrackedSweep
+    from DiffUSModule.scene.tracked_sweep import loadTrackedSweep
 
     for section in (widget.ui.transducerSection, widget.ui.imageSection, widget.ui.volumeSection):
         section.collapsed = True

@@ -19,7 +19,7 @@ def phantom():
 def head(host, phantom):
     """The module with a coarse sample head as MRI, a transducer on it, and the group of the curve open."""
     widget = host.load_module(MODULE_FOLDER, "DiffUS")
-    from DiffUSModule.sample_data import addSampleHead
+    from DiffUSModule.scene.sample_data import addSampleHead
 
     widget.ui.modalityCombo.currentIndex = 3  # contrast T1: saves looking for it
     widget.logic.getParameterNode().volume = addSampleHead(phantom, "t1")
@@ -168,7 +168,7 @@ def test_labels_have_no_curve(host, phantom):
     import slicer
 
     widget = host.load_module(MODULE_FOLDER, "DiffUS")
-    from DiffUSModule.sample_data import addSampleHead
+    from DiffUSModule.scene.sample_data import addSampleHead
 
     widget.logic.getParameterNode().volume = addSampleHead(phantom, "labels")
     host.process_events()

@@ -50,7 +50,8 @@ def test_module_imports_nothing_heavy_at_start():
     """What Slicer loads at start-up imports only the standard library and Slicer's own packages."""
     allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "DiffUSModule", "SampleData"}
     standard = {"enum", "typing", "os", "sys", "importlib", "json"}
-    names = ("__init__", "gui_connection", "library_path", "parameter_node", "parameter_sets", "sample_data")
+    names = ("__init__", "library_path", "scene/__init__", "scene/sample_data")
+    names += tuple(f"parameters/{name}" for name in ("__init__", "gui_connection", "parameter_node", "parameter_sets"))
     for path in ("DiffUS.py", *(f"DiffUSModule/{name}.py" for name in names)):
         text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
@@ -64,7 +65,7 @@ def test_slicer_finds_no_annotation_without_use(host):
     from Testing.Host.parameter_node.annotations import Validator, split
 
     host.load_module(ROOT / "DiffUS", "DiffUS")
-    from DiffUSModule import parameter_node as module
+    from DiffUSModule.parameters import parameter_node as module
 
     for owner in (module.DiffUSParameterNode, module.ProbeGeometry, module.FanShape):
         for name, hint in get_type_hints(owner, include_extras=True).items():

@@ -26,7 +26,7 @@ class Leaky:
 def test_no_observer_stays_and_the_node_may_live_on(host, widget):
     """Without it the last line ends the process: the garbage collection has emptied the observer's function."""
     import slicer
-    from DiffUSModule.gui_connection import GuiConnection
+    from DiffUSModule.parameters.gui_connection import GuiConnection
 
     def work():
         parameters = Leaky(slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScriptedModuleNode", "parameters"))

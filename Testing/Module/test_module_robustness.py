@@ -155,7 +155,7 @@ def test_huge_volume_is_used_with_fewer_voxels_and_says_so(host, widget):
 
     import slicer
 
-    source = sys.modules["DiffUSModule.volume_source"]
+    source = sys.modules["DiffUSModule.scene.volume_source"]
     limit, source.MAXIMUM_VOXELS = source.MAXIMUM_VOXELS, 30**3
     try:
         node = add_ct()

@@ -18,7 +18,7 @@ CALIBRATION = "PlusDeviceSet_SpinePhantomFreehandReconstructionOnly.xml"
 def load(host):
     """loadTrackedSweep of the loaded module."""
     host.load_module(MODULE_FOLDER, "DiffUS")
-    from DiffUSModule.tracked_sweep import loadTrackedSweep
+    from DiffUSModule.scene.tracked_sweep import loadTrackedSweep
 
     return loadTrackedSweep
 

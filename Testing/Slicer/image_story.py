@@ -124,7 +124,7 @@ def recordSweep(story):
 
 def exportFiles(story, browser):
     """By the buttons; a path stands in for the file dialog, which would wait for a person."""
-    from DiffUSModule.tracked_sweep import loadTrackedSweep
+    from DiffUSModule.scene.tracked_sweep import loadTrackedSweep
 
     ui, transducer = story.ui, story.session.transducer
     keep = next(section for section in story.widget.sections if hasattr(section, "recorder"))

@@ -10,13 +10,13 @@ from slicer.util import VTKObservationMixin
 
 from DiffUSLib import DiffUSError
 
-from ..background import BackgroundTask
-from ..messages import explain
-from ..signal import Signal
-from ..volume_source import copyVolume, placeOf
+from ..scene.volume_source import copyVolume, placeOf
+from ..work.background import BackgroundTask
+from ..work.messages import explain
+from ..work.signal import Signal
 from .alignment_job import AlignmentJob
 from .alignment_view import AlignmentView
-from .correction import Correction
+from .correction_node import Correction
 from .score_plot import ScorePlot
 from .transform_chain import anchorOf, chainOf
 from .ultrasound_source import imageNodeOf, placesOf

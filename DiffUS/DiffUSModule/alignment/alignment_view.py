@@ -4,10 +4,10 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
-from ..layout_switch import SLICE_VIEW, LayoutSwitch
-from ..plane_follower import PlaneFollower
-from ..slice_alignment import alignSlice, fitSlice, imagePlane
-from ..transducer import showAsUltrasound
+from ..scene.transducer import showAsUltrasound
+from ..views.layout_switch import SLICE_VIEW, LayoutSwitch
+from ..views.plane_follower import PlaneFollower
+from ..views.slice_planes import alignSlice, fitSlice, imagePlane
 from .ultrasound_source import isThreeDimensional
 
 LAYOUT_ID = 7295

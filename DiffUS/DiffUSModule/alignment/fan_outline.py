@@ -5,7 +5,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
-from ..probe_models import linePolyData
+from ..scene.probe_models import linePolyData
 
 ROLE = "DiffUS.AlignmentFan"
 COLOR = (1.0, 0.80, 0.20)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from slicer.i18n import tr as _
 
-from ..parameter_node import ProbeKind
+from ..parameters.parameter_node import ProbeKind
 
 
 def writeFan(shape, fan, pixelMm):

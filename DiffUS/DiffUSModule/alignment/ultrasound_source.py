@@ -9,7 +9,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
-from ..volume_source import copyVolume, ijkToRasOf
+from ..scene.volume_source import copyVolume, ijkToRasOf
 from .transform_chain import chainOf, checkChain
 
 MOST_FRAMES = 64

@@ -6,19 +6,19 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from .. import torch_status
 from ..alignment import alignment_job, fan_shape
 from ..alignment.alignment_run import AlignmentRun, State
-from ..alignment.correction import Correction
+from ..alignment.correction_node import Correction
 from ..alignment.fan_outline import FanOutline
 from ..alignment.report_table import addReportTable
 from ..alignment.transform_chain import checkChain, describeChain
 from ..alignment.ultrasound_source import imageNodeOf, isThreeDimensional, readUltrasound
-from ..background import BackgroundTask
-from ..messages import explain
-from ..parameter_node import OverlayStyle, ProbeKind
-from ..placement import sliceViewNames
-from ..slice_alignment import poseFromSlice
+from ..parameters.parameter_node import OverlayStyle, ProbeKind
+from ..scene.transducer_placement import sliceViewNames
+from ..views.slice_planes import poseFromSlice
+from ..work import torch_status
+from ..work.background import BackgroundTask
+from ..work.messages import explain
 from .section import Section, setIfDifferent, setShown
 
 VERDICT_STYLE = "background: {pale}; color: #202020"
@@ -299,7 +299,7 @@ class AlignSection(Section, VTKObservationMixin):
 
     def onLoadSweep(self):
         """Ask for a file; reading it takes seconds: in the background."""
-        from ..tracked_sweep import addTrackedSweep, readTrackedSweep, sweepAndCalibration
+        from ..scene.tracked_sweep import addTrackedSweep, readTrackedSweep, sweepAndCalibration
 
         filters = _("Tracked ultrasound, and its calibration (*.mha *.nrrd *.xml)")
         title = _("Load tracked ultrasound")

@@ -3,8 +3,8 @@
 import qt
 from slicer.i18n import tr as _
 
-from ..anchors import editedAnchors, storeAnchors
-from ..curve_layout import CurveLayout
+from ..parameters.edited_anchors import editedAnchors, storeAnchors
+from ..views.curve_layout import CurveLayout
 from .section import Section, setIfDifferent
 
 TISSUE_COLUMN, INTENSITY_COLUMN, IMPEDANCE_COLUMN = range(3)

@@ -2,7 +2,7 @@
 
 from slicer.i18n import tr as _
 
-from ..parameter_node import Look
+from ..parameters.parameter_node import Look
 from .section import Section, setIfDifferent
 
 CLINICAL_ONLY = (

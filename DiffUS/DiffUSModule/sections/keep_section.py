@@ -4,10 +4,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from .. import keep
-from ..background import BackgroundTask
-from ..messages import explain
-from ..sweep_recorder import SweepRecorder
+from ..scene import exports as keep
+from ..scene.sweep_recorder import SweepRecorder
+from ..work.background import BackgroundTask
+from ..work.messages import explain
 from .section import Section, setIfDifferent, setShown
 
 

@@ -1,6 +1,6 @@
 """What all sections share."""
 
-from ..messages import explain
+from ..work.messages import explain
 
 
 class Section:

@@ -4,7 +4,7 @@ import sys
 
 from slicer.i18n import tr as _
 
-from .. import torch_status
+from ..work import torch_status
 from .section import Section, setIfDifferent
 
 

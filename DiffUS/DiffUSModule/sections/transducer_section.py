@@ -2,10 +2,10 @@
 
 import slicer
 
-from .. import placement
-from ..parameter_node import ProbeKind
-from ..probe_settings import presetNames
-from ..transducer import ROLE_ATTRIBUTE
+from ..parameters.parameter_node import ProbeKind
+from ..parameters.probe_settings import presetNames
+from ..scene import transducer_placement as placement
+from ..scene.transducer import ROLE_ATTRIBUTE
 from .section import Section, setIfDifferent
 
 

@@ -5,7 +5,7 @@ import textwrap
 import slicer
 from slicer.i18n import tr as _
 
-from .. import impedance_volume
+from ..scene import impedance_volume
 from .section import Section, setIfDifferent, setShown
 
 LONGEST_NOTE = 130
@@ -75,7 +75,7 @@ class VolumeSection(Section):
 
     def onSample(self):
         """Making the head takes seconds: in the background."""
-        from ..sample_data import addSampleHead, makeSampleHead
+        from ..scene.sample_data import addSampleHead, makeSampleHead
 
         def choose(phantom):
             self.session.parameters.volume = addSampleHead(phantom, "t1")

@@ -1,6 +1,6 @@
 """All layouts of the module."""
 
-from .alignment import alignment_view
+from ..alignment import alignment_view
 from .curve_layout import WITH_IMAGE, WITH_IMAGE_ID, WITHOUT_IMAGE, WITHOUT_IMAGE_ID
 from .image_layout import DESCRIPTION, LAYOUT_ID
 

@@ -3,7 +3,7 @@
 import slicer
 
 from .image_layout import IMAGE_VIEW, RESLICE_VIEW
-from .impedance_curve import plotCurve
+from .impedance_plot import plotCurve
 from .layout_switch import LayoutSwitch
 
 PLOT_VIEW = "DiffUSCurve"

@@ -2,9 +2,9 @@
 
 import slicer
 
-from .alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
+from ..alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
 from .layout_switch import SLICE_VIEW, LayoutSwitch
-from .slice_alignment import alignSlice, fitSlice
+from .slice_planes import alignSlice, fitSlice
 
 LAYOUT_ID = 7294
 IMAGE_VIEW, RESLICE_VIEW = "DiffUSImage", "DiffUSReslice"

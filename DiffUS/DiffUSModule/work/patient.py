@@ -5,10 +5,10 @@ import slicer
 import vtk
 from slicer.util import VTKObservationMixin
 
+from ..scene.volume_source import computeMaps, copyVolume, movedMaps, placeOf, voxelsTime
 from .background import BackgroundTask
 from .messages import explain
 from .signal import Signal
-from .volume_source import computeMaps, copyVolume, movedMaps, placeOf, voxelsTime
 
 
 class Patient(VTKObservationMixin):

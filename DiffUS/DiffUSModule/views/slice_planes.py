@@ -3,7 +3,7 @@
 import numpy as np
 import slicer
 
-from .volume_source import ijkToRasOf
+from ..scene.volume_source import ijkToRasOf
 
 MARGIN = 1.04
 """Room around the fitted fan."""

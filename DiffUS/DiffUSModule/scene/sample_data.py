@@ -27,7 +27,7 @@ def registerSampleData(iconFolder):
 
 def makeSampleHead():
     """DiffUSLib's head phantom; touches no node, so it may be made in a thread."""
-    from .library_path import ensureLibrary
+    from ..library_path import ensureLibrary
 
     ensureLibrary()
     from DiffUSLib import head_phantom

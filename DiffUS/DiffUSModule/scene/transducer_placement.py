@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
-from .slice_alignment import poseFromSlice
+from ..views.slice_planes import poseFromSlice
 
 FACE_BELOW_EDGE = 0.08
 """In placement from a slice view the face sits this share of the view's height below its upper edge."""
@@ -53,8 +53,8 @@ def placeFromSlice(session, viewName):
 
 def sliceViewNames():
     """Slice views that the user may place from: all but the module's own."""
-    from .alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
-    from .image_layout import IMAGE_VIEW, RESLICE_VIEW
+    from ..alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
+    from ..views.image_layout import IMAGE_VIEW, RESLICE_VIEW
 
     own = (IMAGE_VIEW, RESLICE_VIEW, OVERLAY_VIEW, PATIENT_VIEW)
     manager = slicer.app.layoutManager()

@@ -5,7 +5,7 @@ from slicer.util import VTKObservationMixin
 
 from DiffUSLib import DiffUSError
 
-from .slice_alignment import alignSlice, imagePlane
+from .slice_planes import alignSlice, imagePlane
 
 
 class PlaneFollower(VTKObservationMixin):

@@ -5,8 +5,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..parameters.probe_settings import storeProbe
 from .probe_models import bodyPolyData, outlinePolyData
-from .probe_settings import storeProbe
 
 ROLE_ATTRIBUTE = "DiffUS.Role"
 BODY_ROLE, OUTLINE_ROLE, IMAGE_ROLE = "DiffUS.Body", "DiffUS.Outline", "DiffUS.Image"

@@ -1,0 +1,1 @@
+"""Nodes of the MRML scene that the module makes and reads."""

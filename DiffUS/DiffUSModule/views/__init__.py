@@ -1,0 +1,1 @@
+"""Layouts and slice views of the module's own."""
