@@ -163,7 +163,7 @@ def read_calibration(path: str | Path) -> dict[str, list[float]]:
         raise DiffUSError(f"CT calibration {path.name} has no column {', '.join(wanted)}; add it to the first line.")
     names = ["hu", "density_kg_m3", "sound_speed_m_s"]
     names += ["attenuation_db_cm_mhz"] if "attenuation_db_cm_mhz" in fields else []
-    table = {name: [] for name in names}
+    table: dict[str, list[float]] = {name: [] for name in names}
     for number, row in enumerate(rows, start=2):
         for name in names:
             try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 
 from DiffUSLib.acoustics.ct import maps_from_ct
@@ -26,15 +27,15 @@ def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> Acoustic
     Raises:
         DiffUSError: if the modality is unknown, the volume is constant, or an option does not belong to the modality.
     """
-    notes = ()
+    notes: tuple[str, ...] = ()
     if modality == "auto":
         guess = detect_modality(volume)
         modality = guess.modality
         notes = (f"Modality {modality} was chosen: {guess.reason}",)
     if modality not in MODALITIES:
         raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
-    mapping = {"ct": maps_from_ct, "labels": maps_from_labels}.get(modality)
-    mapping = mapping or functools.partial(maps_from_mri, modality=modality)
+    of_mri = functools.partial(maps_from_mri, modality=modality)
+    mapping: Callable[..., AcousticMaps] = {"ct": maps_from_ct, "labels": maps_from_labels}.get(modality, of_mri)
     unknown = options.keys() - inspect.signature(mapping).parameters.keys()
     if unknown:
         raise DiffUSError(f"{min(unknown)} is no option of modality {modality}.")

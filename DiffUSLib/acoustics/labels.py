@@ -88,8 +88,8 @@ def read_label_mapping(mapping: Mapping | str | Path) -> dict[int, Tissue]:
     if isinstance(mapping, Mapping):
         pairs, name = list(mapping.items()), "the label mapping"
     elif str(mapping) in _label_sets():
-        path = files("DiffUSLib") / "data" / f"labels_{mapping}.csv"
-        with path.open(encoding="utf-8", newline="") as stream:
+        table = files("DiffUSLib") / "data" / f"labels_{mapping}.csv"
+        with table.open(encoding="utf-8") as stream:
             pairs, name = [(row["label"], row["tissue"]) for row in csv.DictReader(stream)], str(mapping)
     else:
         path = Path(mapping)

@@ -73,9 +73,13 @@ def maps_from_mri(
     else:
         notes.append("The skull was found to be stripped.")
     around = _around(voxels.detach(), volume, head, anchors)
-    channels = [torch.where(around, value, channel) for channel, value in zip(channels, _values(outside), strict=True)]
+    pairs = zip(channels, _values(outside), strict=True)
+    impedance, attenuation, echogenicity = (torch.where(around, value, channel) for channel, value in pairs)
     notes.append(f"The background is the coupling medium ({outside.name}).")
-    return AcousticMaps(*channels, volume.ijk_to_ras, outside, modality, tuple(notes), network)
+    ijk_to_ras = volume.ijk_to_ras
+    return AcousticMaps(
+        impedance, attenuation, echogenicity, ijk_to_ras, outside, modality, tuple(notes), network
+    )
 
 
 def _look_up(network: ImpedanceNetwork, voxels: torch.Tensor) -> list[torch.Tensor]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import pickle
-from dataclasses import astuple
-from pathlib import Path
 
 import torch
 
@@ -13,12 +10,10 @@ from DiffUSLib.acoustics.anchors import Anchor
 from DiffUSLib.acoustics.curves import interpolate
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.io.files import written_whole
 
 _HIDDEN = 24
 _SAMPLES = 512
 _STEPS = 150
-_FORMAT = "DiffUS impedance network 1"
 _PLATEAU = 0.25  # share of the distance to the next anchor within which an intensity is still that tissue
 
 
@@ -52,6 +47,8 @@ class ImpedanceNetwork(torch.nn.Module):
 
     def __init__(self, anchors: tuple[Anchor, ...], seed: int = 0):
         super().__init__()
+        self.lowest: torch.Tensor
+        self.range: torch.Tensor
         self.anchors = tuple(sorted(anchors, key=lambda anchor: anchor.intensity))
         intensities = [anchor.intensity for anchor in self.anchors]
         if len(set(intensities)) < 2 or len(set(intensities)) < len(intensities):
@@ -118,41 +115,6 @@ class ImpedanceNetwork(torch.nn.Module):
     def curve(self, intensities: torch.Tensor) -> torch.Tensor:
         """Impedance in MRayl over intensity, to be plotted as in Fig. 1 of the paper; same shape as given."""
         return self(torch.as_tensor(intensities, dtype=torch.float32))[..., 0]
-
-    def save(self, path: str | Path) -> None:
-        """Write weights and anchors to a file, whole or not at all.
-
-        Raises:
-            DiffUSError: if the file cannot be written.
-        """
-        content = {
-            "format": _FORMAT,
-            "weights": self.layers.state_dict(),
-            "anchors": [astuple(anchor) for anchor in self.anchors],
-        }
-        with written_whole(path) as temporary:
-            torch.save(content, temporary)
-
-    @classmethod
-    def load(cls, path: str | Path) -> ImpedanceNetwork:
-        """Read a network that `save` wrote.
-
-        Raises:
-            DiffUSError: if the file is missing or is no network of DiffUS.
-        """
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            if content["format"] != _FORMAT:
-                raise KeyError("format")
-            network = cls(tuple(Anchor(*entry) for entry in content["anchors"]))
-            network.layers.load_state_dict(content["weights"])
-        except FileNotFoundError:
-            raise DiffUSError(f"there is no network file '{path}'.") from None
-        except DiffUSError:
-            raise
-        except (OSError, RuntimeError, KeyError, TypeError, EOFError, ValueError, pickle.UnpicklingError):
-            raise DiffUSError(f"'{path}' is not a network that DiffUS has saved.") from None
-        return network.requires_grad_(False)
 
 
 def train_network(anchors: tuple[Anchor, ...], seed: int = 0) -> ImpedanceNetwork:

@@ -76,7 +76,7 @@ def _normalized(name: str) -> str:
 def _read_table() -> tuple[dict[str, Tissue], dict[str, str]]:
     """The table by name, and the name that belongs to every normalized name or alias."""
     table, names = {}, {}
-    with (files("DiffUSLib") / "data" / "tissues.csv").open(encoding="utf-8", newline="") as stream:
+    with (files("DiffUSLib") / "data" / "tissues.csv").open(encoding="utf-8") as stream:
         for row in csv.DictReader(stream):
             name = row["name"]
             table[name] = Tissue(

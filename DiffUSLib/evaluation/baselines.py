@@ -75,13 +75,13 @@ def _reconstruction(slices: UltrasoundSlices) -> tuple[sitk.Image, sitk.Image]:
         smooth = ndimage.gaussian_filter(image, sigma)
         places.append((pose @ slices.image_to_transducer @ pixels[:, mask])[:3].T)
         values.append(smooth[mask])
-    places, values = np.concatenate(places), np.concatenate(values)
-    origin = places.min(0)
-    index = np.round((places - origin) / _GRID_MM).astype(int)
+    places_mm, grays = np.concatenate(places), np.concatenate(values)
+    origin = places_mm.min(0)
+    index = np.round((places_mm - origin) / _GRID_MM).astype(int)
     shape = index.max(0) + 1
     flat = np.ravel_multi_index(index.T, shape)
     count = np.bincount(flat, minlength=shape.prod()).reshape(shape)
-    total = np.bincount(flat, values, minlength=shape.prod()).reshape(shape)
+    total = np.bincount(flat, grays, minlength=shape.prod()).reshape(shape)
     matrix = np.diag([_GRID_MM, _GRID_MM, _GRID_MM, 1.0])
     matrix[:3, 3] = origin
     images = []

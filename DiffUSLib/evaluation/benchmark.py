@@ -175,7 +175,7 @@ def best_thread_count(scene: Scene) -> int:
         task = echo_task(scene.renderer(256, 200, propagation="steady_state"), scene.pose, backward=True)
         times[threads] = median_ms(task, scene.device, repeats=15)
     torch.set_num_threads(kept)
-    return min(times, key=times.get)
+    return min(times, key=times.__getitem__)
 
 
 def measure_row(scene: Scene, rays: int, samples: int, backward: bool, repeats: int) -> Row:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 
 
-def ras_to_grid(ijk_to_ras: torch.Tensor, shape_kji: tuple[int, int, int]) -> torch.Tensor:
+def ras_to_grid(ijk_to_ras: torch.Tensor, shape_kji: Sequence[int]) -> torch.Tensor:
     """The one matrix from the world to the grid.
 
     Args:

@@ -46,7 +46,7 @@ def find_chain(names: Iterable[str], from_frame: str, to_frame: str) -> list[tup
     """
     links = {name: split_transform_name(name) for name in names}
     start, goal = from_frame.lower(), to_frame.lower()
-    steps_to = {start: []}
+    steps_to: dict[str, list[tuple[str, bool]]] = {start: []}
     queue = [start]
     while queue and goal not in steps_to:
         frame = queue.pop(0)

@@ -137,7 +137,7 @@ def read_tracked_frames(path: str | os.PathLike) -> TrackedFrames:
         raise DiffUSError(
             f"{path} describes {max(frames) + 1} frames and holds {len(pixels)} images; it is cut off or damaged."
         )
-    notes = []
+    notes: list[str] = []
     orientation = fields.get("UltrasoundImageOrientation") or fields.get("ultrasound image orientation") or ""
     images, spacing = _upright(_grey(pixels, notes), spacing, orientation, str(path), notes)
     count = len(images)

@@ -57,7 +57,7 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
     # A file may repeat the calibration and the registration to the patient for each frame.
     moving = [index for index, (name, _) in enumerate(steps) if _moves(tracked.transforms.get(name), valid)]
     tracking_steps = [index for index, (name, _) in enumerate(steps) if name in tracked.transforms]
-    moving = moving or tracking_steps or range(len(steps))
+    moving = moving or tracking_steps or list(range(len(steps)))
     start, end = moving[0], moving[-1] + 1
 
     def between(first: int, last: int) -> torch.Tensor:

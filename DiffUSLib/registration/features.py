@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,7 +54,7 @@ def _strides(shape: tuple[int, ...], spacing_mm: tuple[float, float, float], sig
     return [max(1, min(int(sigma_mm / size), n // 2)) for n, size in zip(shape, spacing_mm[::-1], strict=True)]
 
 
-def smoothed(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
+def smoothed(anatomy: Anatomy, sigma_mm: float) -> Generator[None, None, SmoothAnatomy]:
     """Low-pass filters by a Gaussian of this standard deviation in mm, and leaves out voxels that tell no more.
 
     Yields after each part of the work; returns a `SmoothAnatomy`.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,8 +19,6 @@ what they show beyond the model repeats over centimeters. Calibrated on simulate
 
 _CHUNK_SAMPLES = 120_000
 """Computed at once: larger chunks gain little on a CPU, and a user interface waits for them."""
-
-Measure = Callable[..., torch.Tensor]
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
@@ -17,6 +18,10 @@ _NEWTON_ITERATIONS = 10
 _NEWTON_LARGEST_MM = 1.5
 _CONVERGED_MM = 0.02
 _DISTINCT_MM = 5.0
+
+
+Result = TypeVar("Result")
+News = TypeVar("News")
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ def quasi_random_starts(count: int, spread_units: torch.Tensor, directions: torc
     return torch.cat([torch.zeros(1, UNITS, dtype=torch.float64), starts]).float()
 
 
-def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> Iterator[Step]:
+def rank(
+    objective: Objective, starts: torch.Tensor, keep: int, stage: str
+) -> Generator[Step, None, torch.Tensor]:
     """Yields while it scores the starts; returns the best `keep` of them."""
     scores = []
     for index, part in enumerate(starts.split(objective.chunk)):
@@ -72,7 +79,7 @@ def climb(
     directions: torch.Tensor,
     stage: str,
     survivors: tuple[tuple[int, int], ...] = (),
-) -> Iterator[Step]:
+) -> Generator[Step, None, tuple[torch.Tensor, torch.Tensor]]:
     """Adam from all starts at once. Yields often; returns the best point of each start and its posterior.
 
     Args:
@@ -106,7 +113,7 @@ def climb(
 
 def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tensor:
     """The best corrections (K, 7), K <= keep, that lie more than 5 mm apart."""
-    chosen = []
+    chosen: list[int] = []
     for index in values.argsort(descending=True, stable=True).tolist():
         if all(float((units[index] - units[other]).norm()) > _DISTINCT_MM for other in chosen):
             chosen.append(index)
@@ -115,7 +122,9 @@ def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tens
     return units[chosen]
 
 
-def gradients(objective: Objective, units: torch.Tensor) -> Iterator[None]:
+def gradients(
+    objective: Objective, units: torch.Tensor
+) -> Generator[None, None, tuple[torch.Tensor, torch.Tensor]]:
     """Log-posterior (B,) and its gradient (B, 7) at corrections (B, 7). Yields after each part of the work."""
     parts = []
     for part in units.split(objective.chunk):
@@ -125,7 +134,9 @@ def gradients(objective: Objective, units: torch.Tensor) -> Iterator[None]:
     return torch.cat(values), torch.cat(slopes)
 
 
-def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tensor) -> Iterator[None]:
+def curvature(
+    objective: Objective, units: torch.Tensor, directions: torch.Tensor
+) -> Generator[None, None, tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Log-posterior, gradient (F,) and Hessian (F, F) at one correction (7,) along directions (7, F).
 
     The Hessian is the central difference of gradients. Yields after each part of the work; returns the three.
@@ -138,7 +149,9 @@ def curvature(objective: Objective, units: torch.Tensor, directions: torch.Tenso
     return values[0], slopes[0], (hessian + hessian.T) / 2
 
 
-def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Iterator[Step]:
+def polish(
+    objective: Objective, start: torch.Tensor, directions: torch.Tensor
+) -> Generator[Step, None, Optimum]:
     """Newton's method with bounded steps from one correction (7,). Returns the `Optimum`.
 
     The curvature costs as much as a dozen steps: it is kept for as long as the steps stay near its place.
@@ -168,7 +181,7 @@ def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) 
     return Optimum(units, float(value), hessian)
 
 
-def told(work: Iterator[None], news):
+def told(work: Generator[None, None, Result], news: News) -> Generator[News, None, Result]:
     """Yields `news` for each part of some work; returns what the work returns."""
     while True:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, replace
 
 import torch
@@ -89,7 +89,7 @@ class TissueObjective:
         return self._objective.with_tissue(maps, 10 ** (refined.gain_db / 10))
 
 
-def tissue_shares(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
+def tissue_shares(anatomy: Anatomy, sigma_mm: float) -> Generator[None, None, list[torch.Tensor]]:
     """Smoothed shares of the anchors in each voxel, for `TissueObjective`. Yields after each; returns the list.
 
     A voxel between two anchors' intensities holds a share of both, by the line between them, near to which
@@ -113,7 +113,7 @@ def tissue_shares(anatomy: Anatomy, sigma_mm: float) -> Iterator[None]:
 
 def refine_tissue(
     objective: TissueObjective, units: torch.Tensor, directions: torch.Tensor, anchors: tuple[Anchor, ...]
-) -> Iterator[Step]:
+) -> Generator[Step, None, TissueRefinement]:
     """Adam on correction and tissues together, from a correction (7,). Yields after each iteration.
 
     Returns:

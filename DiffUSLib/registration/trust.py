@@ -113,7 +113,8 @@ def judge(evidence: Evidence) -> tuple[str, list[str]]:
     One doubt calls for a check. Doubts of different kinds together reject: right corrections hardly ever raise them
     together. Weak agreement, and a large uncertainty, count twice.
     """
-    doubts, faults = [], []
+    doubts: list[str] = []
+    faults: list[str] = []
     if evidence.coverage < COVERAGE_ACCEPT:
         (faults if evidence.coverage < COVERAGE_REJECT else doubts).append(
             f"Only {evidence.coverage:.0%} of the fan lies inside the volume."

@@ -112,7 +112,7 @@ def head_phantom(spacing_mm: float = 1.0, seed: int = 0) -> HeadPhantom:
         ct=Volume(torch.from_numpy(np.maximum(ct, -1024.0)), matrix, "head phantom CT"),
         labels=Volume(torch.from_numpy(labels.astype(np.int16)[tissues]), matrix, "head phantom labels"),
         entry_ras_mm=_entry(tissues, index, direction, origin, spacing_mm),
-        target_ras_mm=tuple(float(value) for value in _TARGET),
+        target_ras_mm=(float(_TARGET[0]), float(_TARGET[1]), float(_TARGET[2])),
     )
 
 

@@ -42,7 +42,7 @@ def _explained(moments: dict, channels: torch.Tensor, weights: torch.Tensor) -> 
     count = channels.shape[1]
     matrix = {(i, j): moments[i + 1, j + 1] for i in range(count) for j in range(i, count)}
     right = [moments[0, i + 1] for i in range(count)]
-    explained = 0.0
+    explained = torch.zeros_like(right[0])
     for i in range(count):
         # Each channel is damped against its own contrast in the whole image, so that its unit does not matter.
         ridge = 1e-2 * global_variance(channels[:, i], weights) + 1e-12

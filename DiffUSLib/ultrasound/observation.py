@@ -199,5 +199,5 @@ def observe(slices: UltrasoundSlices, lines: int, samples: int, smoothing_mm: fl
         smooth = ndimage.gaussian_filter(image * mask, sigma) / share
         values.append(ndimage.map_coordinates(smooth, [row, column], order=1))
         weights.append(ndimage.map_coordinates(mask, [row, column], order=0) * (depth.numpy() > _NEAR_FIELD_MM))
-    weights = torch.from_numpy(np.stack(weights).astype(np.float32))
-    return Observation(torch.from_numpy(np.stack(values) / top).float(), weights, probe)
+    seen = torch.from_numpy(np.stack(weights).astype(np.float32))
+    return Observation(torch.from_numpy(np.stack(values) / top).float(), seen, probe)

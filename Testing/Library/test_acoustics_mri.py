@@ -7,7 +7,6 @@ import torch
 
 from DiffUSLib.acoustics import (
     Anchor,
-    ImpedanceNetwork,
     acoustic_maps,
     detect_modality,
     maps_from_mri,
@@ -142,24 +141,6 @@ def test_same_seed_same_weights_and_global_random_state_untouched():
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not torch.equal(next(first.parameters()), next(other.parameters()))
-
-
-def test_saved_network_gives_the_identical_map(tmp_path, phantom):
-    network = train_network(measure_anchors(phantom.t1, "t1"))
-    network.save(tmp_path / "network.pt")
-    loaded = ImpedanceNetwork.load(tmp_path / "network.pt")
-    assert loaded.anchors == network.anchors
-    first = maps_from_mri(phantom.t1, "t1", network=network)
-    second = maps_from_mri(phantom.t1, "t1", network=loaded)
-    assert torch.equal(first.impedance, second.impedance)
-    assert list(tmp_path.iterdir()) == [tmp_path / "network.pt"]
-
-
-@pytest.mark.parametrize("content", [b"", b"no network", b"PK\x03\x04broken"])
-def test_file_that_is_no_network(tmp_path, content):
-    (tmp_path / "network.pt").write_bytes(content)
-    with pytest.raises(DiffUSError, match="not a network"):
-        ImpedanceNetwork.load(tmp_path / "network.pt")
 
 
 def test_anchors_at_one_intensity():
