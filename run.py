@@ -6,7 +6,6 @@ packages into it; later calls find it ready. What follows the command is passed 
 `python3 run.py test -k sphere` or `python3 run.py demo --help`.
 """
 
-import argparse
 import ctypes
 import hashlib
 import importlib.util
@@ -18,12 +17,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 ENVIRONMENT = ROOT / ".venv"
-REQUIREMENTS = ROOT / "requirements-pinned.txt"
-PROJECT_FILE = ROOT / "pyproject.toml"
-STAMP_NAME = "diffus-environment.txt"
-INSTALLING = "installing"
+PINS, PROJECT_FILE = ROOT / "requirements-pinned.txt", ROOT / "pyproject.toml"
 OLDEST_PYTHON = (3, 10)
 MOST_TEST_PROCESSES = "4"  # each takes about 1 GB
+USAGE = "usage: run.py demo [options of `diffus demo`] [--window]\n       run.py test [options of pytest]"
 
 # What Qt's offscreen platform and VTK's EGL window load on Linux, and the Debian package of each.
 SYSTEM_LIBRARIES = {
@@ -38,18 +35,6 @@ SYSTEM_LIBRARIES = {
     "libdbus-1.so.3": "libdbus-1-3",
 }
 
-# How pip's output shows that the network is the reason.
-NETWORK_SIGNS = (
-    "ConnectionError",
-    "ConnectTimeoutError",
-    "ReadTimeoutError",
-    "ProxyError",
-    "Temporary failure in name resolution",
-    "Network is unreachable",
-    "getaddrinfo failed",
-    "nodename nor servname",
-)
-
 
 class SetupError(Exception):
     """What stands in the way, in a sentence for the user."""
@@ -59,304 +44,127 @@ def say(text):
     print(f"[DiffUS] {text}", flush=True)
 
 
-def parse_arguments(arguments):
-    """Split the command line into (command, what is passed on)."""
-    parser = argparse.ArgumentParser(
-        prog="run.py",
-        description="Make DiffUS ready (a virtual environment in .venv) and run it.",
-        epilog="Everything after the command is passed on: `run.py test -k sphere`, `run.py demo --help`.",
-    )
-    parser.add_argument("command", choices=["demo", "test"], help="demo: render a real MRI; test: check everything")
-    if arguments and arguments[0] in ("demo", "test"):
-        return arguments[0], arguments[1:]
-    return parser.parse_args(arguments[:1]).command, []
-
-
-def environment_python(environment):
-    """The Python of a virtual environment."""
-    if os.name == "nt":
-        return environment / "Scripts" / "python.exe"
-    return environment / "bin" / "python"
-
-
-def environment_fingerprint(root=ROOT, version=None):
-    """A text that changes when the environment must: pins, project file, Python version, place on disk."""
-    version = version or sys.version_info[:2]
-    digest = hashlib.sha256(f"{version[0]}.{version[1]} {root}".encode())
-    for name in (REQUIREMENTS.name, PROJECT_FILE.name):
-        digest.update((root / name).read_bytes())
-    return digest.hexdigest()
-
-
-def environment_version(environment):
-    """(major, minor) of the Python that a virtual environment was made with, or None if it cannot be told."""
-    try:
-        lines = (environment / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    for line in lines:
-        key, _, value = line.partition("=")
-        if key.strip() in ("version", "version_info"):
-            parts = value.strip().split(".")
-            if len(parts) >= 2 and parts[0].isdigit() and parts[1].isdigit():
-                return int(parts[0]), int(parts[1])
-    return None
-
-
-def read_stamp(environment):
-    try:
-        return (environment / STAMP_NAME).read_text(encoding="utf-8").strip()
-    except OSError:
-        return ""
-
-
-def environment_state(environment, fingerprint, version=None):
-    """ "ready", "update" (packages to install into it) or "rebuild" (absent, half-made or of another Python)."""
-    stamp = read_stamp(environment)
-    made_with = environment_version(environment)
-    if not environment_python(environment).exists() or made_with != tuple(version or sys.version_info[:2]):
-        return "rebuild"
-    if stamp == INSTALLING:
-        return "rebuild"
-    return "ready" if stamp == fingerprint else "update"
-
-
-def is_administrator():
-    return hasattr(os, "geteuid") and os.geteuid() == 0
-
-
-def apt_commands(packages):
-    """The commands that install Debian packages."""
-    return [["apt-get", "update", "-q"], ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]]
-
-
-def by_hand(packages):
-    """The one command line that a person types for the same."""
-    return f"sudo apt-get update && sudo apt-get install -y {' '.join(packages)}"
-
-
-def install_debian_packages(packages):
-    """Install by apt; returns whether it worked."""
-    say(f"Installing system packages: {', '.join(packages)}.")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in apt_commands(packages):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode != 0 and "install" in command:
-            say(f"apt could not install them: {last_line(done.stderr) or last_line(done.stdout)}")
-            return False
-    return True
+def install_by_apt(packages):
+    """Install Debian packages as root, or say the command; returns whether they were installed."""
+    by_hand = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    if shutil.which("apt-get") and is_root:
+        say(f"Installing system packages: {' '.join(packages)}.")
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        done = subprocess.run(by_hand, shell=True, env=environment, stdout=subprocess.DEVNULL, check=False)
+        if done.returncode == 0:
+            return True
+    say(f"Missing on this system (as root, on Debian or Ubuntu: {by_hand}): {' '.join(packages)}.")
+    return False
 
 
 def missing_libraries(load=ctypes.CDLL):
-    """Names of the system libraries that cannot be loaded."""
+    """Debian packages of the system libraries that cannot be loaded."""
     missing = []
-    for name in SYSTEM_LIBRARIES:
+    for name, package in SYSTEM_LIBRARIES.items():
         try:
             load(name)
         except OSError:
-            missing.append(name)
+            missing.append(package)
     return missing
 
 
-def ensure_system_libraries():
-    """On Linux, install what Qt and VTK need to draw without a screen, or name the command and go on."""
-    if not sys.platform.startswith("linux"):
-        return
-    missing = missing_libraries()
-    if not missing:
-        return
-    packages = [SYSTEM_LIBRARIES[name] for name in missing]
-    if shutil.which("apt-get") is None:
-        say(
-            f"Missing system libraries: {', '.join(missing)}; install them with your system's package manager, "
-            "or tests that draw will fail."
-        )
-    elif not is_administrator():
-        say(f"Missing system libraries, without which tests that draw will fail; install them by: {by_hand(packages)}")
-    elif not install_debian_packages(packages) or missing_libraries():
-        say(f"Some system libraries are still missing; tests that draw may fail. By hand: {by_hand(packages)}")
+def fingerprint(root=ROOT, version=sys.version_info[:2]):
+    """The Python version, and a text that changes with the pins, the project file and the place on disk."""
+    digest = hashlib.sha256(str(root).encode())
+    for name in (PINS.name, PROJECT_FILE.name):
+        digest.update((root / name).read_bytes())
+    return f"{version[0]}.{version[1]} {digest.hexdigest()}"
 
 
-def require_supported_python(version=None):
-    version = tuple(version or sys.version_info[:2])
-    if version < OLDEST_PYTHON:
-        raise SetupError(
-            f"DiffUS needs Python {OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or later and this is Python "
-            f"{version[0]}.{version[1]}; run this script with a newer one, for instance python3.12 run.py demo."
-        )
+def python_of(environment):
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def ensure_venv_module():
-    """Debian and Ubuntu keep what `venv` needs in a package of its own."""
-    if importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip"):
-        return
-    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
-    if shutil.which("apt-get") and is_administrator() and install_debian_packages([package]):
-        return
-    raise SetupError(
-        f"This Python cannot make virtual environments; install the missing part by: {by_hand([package])} "
-        "(on another system: your Python's venv and ensurepip modules), then run this again."
-    )
+def call(command, failure):
+    """Run a command that shows its own output; a failure becomes the sentence."""
+    if subprocess.run([str(part) for part in command], check=False).returncode != 0:
+        raise SetupError(failure)
 
 
-def make_environment(environment):
-    if Path(sys.prefix).resolve() == environment.resolve():
-        raise SetupError("The environment must be made anew; run this script with the Python outside of .venv.")
-    ensure_venv_module()
-    say(f"Making a virtual environment in {environment}.")
-    made = subprocess.run(
-        [sys.executable, "-m", "venv", "--clear", str(environment)], capture_output=True, text=True, check=False
-    )
-    if made.returncode != 0:
-        raise SetupError(f"The virtual environment could not be made: {last_line(made.stdout + made.stderr)}")
+def ensure_environment(environment=ENVIRONMENT, root=ROOT):
+    """Make, update or repair the virtual environment; returns its Python."""
+    wanted, stamp, python = fingerprint(root), environment / "diffus-environment.txt", python_of(environment)
+    found = stamp.read_text(encoding="utf-8") if stamp.is_file() and python.exists() else ""
+    if found == wanted:
+        return python
+    if found.split(" ")[0] != wanted.split(" ")[0]:  # none, half-made, or of another Python
+        if not (importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")):
+            install_by_apt([f"python{wanted.split(' ')[0]}-venv"])
+        say(f"Making a virtual environment in {environment}.")
+        call([sys.executable, "-m", "venv", "--clear", environment], "The virtual environment could not be made.")
+    say("Installing the Python packages; the first time this takes some minutes.")
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off", "-q"]
+    failure = "pip could not install the packages; its reason stands above. Mend it and run this again."
+    call([*pip, "-r", root / PINS.name], failure)
+    call([*pip, "--no-deps", "--no-build-isolation", "--editable", root], failure)
+    stamp.write_text(wanted, encoding="utf-8")
+    say("Everything is installed.")
+    return python
 
 
-def pip_command(environment, *arguments):
-    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    return [str(environment_python(environment)), "-m", "pip", "install", *options, *arguments]
+def demo_jobs(python, extra):
+    """Rendering, alignment of a simulated sweep to the same volume, and the module with both (or open, to play)."""
+    output = extra[extra.index("-o") + 1] if "-o" in extra[:-1] else "demo_output"
+    volume = os.path.join(output, "mni152_t1.nii.gz")
+    render = [python, "-m", "DiffUSLib.cli", "demo", *(part for part in extra if part != "--window")]
+    align = [python, "-m", "DiffUSLib.cli.demo_alignment", volume, output]
+    module = [python, "-m", "Testing.Host.demo", volume]
+    if "--help" in extra or "-h" in extra:
+        return [render]
+    return [render, [*module, "--window"]] if "--window" in extra else [render, align, [*module, output]]
 
 
-def install_commands(environment, root=ROOT):
-    """pip's command lines: first the pinned packages, then DiffUS itself, which needs no network."""
+def test_jobs(python, extra):
+    """Style, rooms, types, then the tests."""
+    tools = python.parent
+    parallel = ["-n", "auto", "--maxprocesses", MOST_TEST_PROCESSES, "--dist", "loadfile"]
     return [
-        pip_command(environment, "-r", str(root / REQUIREMENTS.name)),
-        pip_command(environment, "--no-deps", "--no-build-isolation", "--editable", str(root)),
+        [tools / "ruff", "check", "."],
+        [tools / "lint-imports"],
+        [tools / "mypy"],
+        [python, "-m", "pytest", *parallel, *extra],
     ]
 
 
-def describe_pip_line(line):
-    """What a line of pip's output means for a person; None for what only pip cares about."""
-    words = line.split()
-    if line.startswith("Collecting ") and len(words) > 1:
-        return f"  getting {words[1].split(';')[0]}"
-    if line.strip().startswith("Downloading ") and "(" in line and any(unit in line for unit in (" MB)", " GB)")):
-        return f"    downloading {line[line.rindex('(') + 1 : line.rindex(')')]}"
-    if line.startswith("Installing collected packages") and "," in line:
-        return "  unpacking all of them (this takes a while)"
-    return None
-
-
-def explain_pip_failure(lines):
-    """One sentence for the end of pip's output."""
-    text = "\n".join(lines)
-    if "No space left on device" in text:
-        return "The disk is full; PyTorch and the rest need about 2 GB. Make room and run this again."
-    if any(sign in text for sign in NETWORK_SIGNS):
-        return "The package index cannot be reached; check the network (or pip's proxy and index) and run this again."
-    errors = [line for line in lines if line.startswith("ERROR:")]
-    reason = (errors or lines or ["no reason was given"])[-1].removeprefix("ERROR:").strip()
-    return f"pip could not install the packages: {reason}"
-
-
-def run_pip(command):
-    """Run pip, showing what it does in plain words."""
-    lines = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace"
-    ) as process:
-        for line in process.stdout:
-            lines.append(line.rstrip())
-            told = describe_pip_line(line)
-            if told:
-                say(told)
-    if process.returncode != 0:
-        raise SetupError(explain_pip_failure(lines[-200:]))
-
-
-def install_packages(environment, fingerprint):
-    """Fill the environment; the stamp tells a later call whether this was completed or cut off in the middle."""
-    stamp = environment / STAMP_NAME
-    before = read_stamp(environment)
-    stamp.write_text(INSTALLING, encoding="utf-8")
-    try:
-        for command in install_commands(environment):
-            run_pip(command)
-    except SetupError:
-        # pip fetches everything before it changes anything: what was there before is still whole.
-        stamp.write_text(before, encoding="utf-8")
-        raise
-    stamp.write_text(fingerprint, encoding="utf-8")
-
-
-def ensure_environment(environment=ENVIRONMENT):
-    """Make, repair or update the virtual environment; returns its Python."""
-    fingerprint = environment_fingerprint()
-    state = environment_state(environment, fingerprint)
-    if state == "rebuild":
-        make_environment(environment)
-    if state != "ready":
-        say("Installing the Python packages; the first time this takes some minutes (PyTorch alone is 200 MB).")
-        install_packages(environment, fingerprint)
-        say("Everything is installed.")
-    return environment_python(environment)
-
-
-def demo_commands(python, extra):
-    """The demo renders, aligns a simulated sweep to the same volume, and drives the Slicer module with both.
-
-    With `--window` it renders and opens the module to play with.
-    """
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("-o", "--output", default="demo_output")
-    parser.add_argument("--window", action="store_true")
-    parser.add_argument("-h", "--help", action="store_true")
-    options, passed_on = parser.parse_known_args(extra)
-    if options.help:
-        return [[python, "-m", "DiffUSLib.cli", "demo", "--help"]]
-    render = [python, "-m", "DiffUSLib.cli", "demo", "-o", options.output, *passed_on]
-    volume = os.path.join(options.output, "mni152_t1.nii.gz")
-    if options.window:
-        return [render, [python, "-m", "Testing.Host.demo", volume, "--window"]]
-    demos = ("DiffUSLib.cli.demo_alignment", "Testing.Host.demo")
-    return [render, *([python, "-m", demo, volume, options.output] for demo in demos)]
-
-
-def job_commands(command, python, extra):
-    """The command lines of a job, in order; the last one prints what matters most."""
-    if command == "demo":
-        return demo_commands(str(python), extra)
-    parallel = ["-n", "auto", "--maxprocesses", MOST_TEST_PROCESSES, "--dist", "loadfile"]
-    return [[str(python), "-m", "ruff", "check", "."], [str(python), "-m", "pytest", *parallel, *extra]]
-
-
-def run_job(command, python, extra):
-    """Run the command lines; tests run even if the style is bad. Returns the first exit status that is not zero."""
+def run_jobs(command, jobs):
+    """All checks run, a demo stops at a failure. Returns the first exit code that is not 0."""
     status = 0
-    for line in job_commands(command, python, extra):
-        if command == "test":
-            say("Checking the style (ruff)." if "ruff" in line else "Running the tests (pytest).")
-        code = subprocess.run(line, cwd=ROOT, check=False).returncode
-        if code != 0 and "ruff" in line:
-            say("The style check failed: the tests still run, but this call counts as failed.")
+    for job in jobs:
+        code = subprocess.run([str(part) for part in job], cwd=ROOT, check=False).returncode
+        if code != 0:
+            say(f"Failed: {' '.join(map(str, job))}")
         status = status or code
-        if command == "demo" and code != 0:
+        if code != 0 and command == "demo":
             break
     return status
 
 
-def last_line(text):
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
-
-
-def main(arguments=None):
-    command, extra = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+def main(arguments):
+    command, extra = (arguments or [""])[0], arguments[1:]
+    if command not in ("demo", "test"):
+        print(USAGE, file=sys.stdout if command in ("-h", "--help") else sys.stderr)
+        return 0 if command in ("-h", "--help") else 2
     try:
-        require_supported_python()
-        ensure_system_libraries()
+        if sys.version_info < OLDEST_PYTHON:
+            raise SetupError("DiffUS needs Python 3.10 or later: run this script with one, as in python3.12 run.py.")
+        if sys.platform.startswith("linux") and missing_libraries():
+            install_by_apt(missing_libraries())
         python = ensure_environment()
-    except SetupError as error:
+    except (SetupError, OSError) as error:
         print(f"[DiffUS] {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"[DiffUS] The environment could not be made: {error}", file=sys.stderr)
-        return 2
-    return run_job(command, python, extra)
+    return run_jobs(command, (demo_jobs if command == "demo" else test_jobs)(python, extra))
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
         print("\n[DiffUS] Stopped.", file=sys.stderr)
         sys.exit(130)

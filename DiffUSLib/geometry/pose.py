@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 
 from DiffUSLib.errors import DiffUSError
+
+Point = torch.Tensor | Sequence[float]
 
 MOTIONS = {
     "pan": (0, "mm", "along the image plane, toward the marked side"),
@@ -19,14 +22,14 @@ MOTIONS = {
 """Motions in the probe's own frame: component of the twist, unit, meaning. Turns pivot on the middle of the face."""
 
 
-def look_at(entry_ras_mm, target_ras_mm, roll_deg: float = 0.0) -> torch.Tensor:
+def look_at(entry_ras_mm: Point, target_ras_mm: Point, roll_deg: float = 0.0) -> torch.Tensor:
     """The pose of a transducer whose face sits at the entry point and looks at the target point.
 
     At roll 0 the marked side points to the patient's right, or to the front when the probe itself looks along the
     left-right axis.
 
     Args:
-        entry_ras_mm, target_ras_mm: three RAS coordinates in mm each.
+        entry_ras_mm, target_ras_mm: three RAS coordinates in mm each; as tensors they receive gradients.
         roll_deg: turn about the central scan line, right-handed about the viewing direction.
 
     Returns:
@@ -41,16 +44,16 @@ def look_at(entry_ras_mm, target_ras_mm, roll_deg: float = 0.0) -> torch.Tensor:
         raise DiffUSError(f"the roll is {roll_deg} degrees; give a finite number.")
     if entry.shape != (3,) or target.shape != (3,) or not bool(torch.isfinite(entry + target).all()):
         raise DiffUSError("entry and target must be three finite RAS coordinates in mm each.")
-    distance = float((target - entry).norm())
-    if distance < 1e-6:
+    distance = (target - entry).norm()
+    if float(distance.detach()) < 1e-6:
         raise DiffUSError("entry and target are the same point; move one so that the transducer has a direction.")
     depth = (target - entry) / distance
-    reference = torch.tensor([1.0, 0.0, 0.0] if abs(float(depth[0])) < 0.9 else [0.0, 1.0, 0.0], dtype=torch.float64)
+    axis = [1.0, 0.0, 0.0] if abs(float(depth[0].detach())) < 0.9 else [0.0, 1.0, 0.0]
+    reference = torch.tensor(axis, dtype=torch.float64)
     lateral = reference - (reference @ depth) * depth
     lateral = lateral / lateral.norm()
-    pose = torch.eye(4, dtype=torch.float64)
-    pose[:3, 0], pose[:3, 1], pose[:3, 2] = lateral, depth, torch.linalg.cross(lateral, depth)
-    pose[:3, 3] = entry
+    columns = torch.stack([lateral, depth, torch.linalg.cross(lateral, depth), entry], dim=1)
+    pose = torch.cat([columns, torch.tensor([[0.0, 0.0, 0.0, 1.0]], dtype=torch.float64)])
     return move(pose, rotate=roll_deg) if roll_deg else pose
 
 

@@ -29,6 +29,12 @@ def test_the_marked_side_points_to_the_patients_right_or_front():
     np.testing.assert_allclose(look_at((90, 0, 0), (0, 0, 0))[:3, 0], (0, 1, 0), atol=1e-12)
 
 
+def test_gradients_reach_entry_and_target():
+    entry = torch.tensor([10.0, -20.0, 70.0], dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([3.0, 8.0, 1.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda *points: look_at(*points, roll_deg=25.0), (entry, target))
+
+
 def test_roll_turns_right_handed_about_the_viewing_direction():
     plain, rolled = look_at((0, 0, 90), (0, 0, 0)), look_at((0, 0, 90), (0, 0, 0), roll_deg=90)
     np.testing.assert_allclose(rolled[:3, 0], -plain[:3, 2], atol=1e-12)
