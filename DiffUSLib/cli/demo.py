@@ -17,6 +17,7 @@ from DiffUSLib.geometry.pose import look_at
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import write_image
 from DiffUSLib.io.animation import write_animation
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import written_whole
 from DiffUSLib.probes.probe import load_probe
 from DiffUSLib.rendering.device import choose_device
@@ -44,11 +45,7 @@ def mni152_t1() -> Volume:
     Raises:
         DiffUSError: if nilearn is not installed.
     """
-    try:
-        from nilearn.datasets import load_mni152_template
-    except ImportError:
-        raise DiffUSError("the demo needs nilearn; install it with `pip install nilearn`.") from None
-    image = load_mni152_template(resolution=1)
+    image = optional("nilearn.datasets", "demo").load_mni152_template(resolution=1)
     voxels = torch.from_numpy(image.get_fdata().astype("float32").transpose(2, 1, 0).copy())
     return Volume(voxels, torch.from_numpy(image.affine.copy()), "MNI152 T1")
 

@@ -9,6 +9,7 @@ import torch
 
 from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
 from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import written_whole
 from DiffUSLib.rendering.renderer import RenderedImage, Renderer
 
@@ -43,9 +44,8 @@ def write_overview(
     Raises:
         DiffUSError: if the file cannot be written.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
+    FigureCanvasAgg = optional("matplotlib.backends.backend_agg", "pictures").FigureCanvasAgg
+    Figure = optional("matplotlib.figure", "pictures").Figure
     grid = renderer.grid
     shape = (grid.height_px, grid.width_px)
     image_to_ras = transducer_to_ras @ grid.image_to_transducer()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import importlib.util
 import math
 import sys
 from dataclasses import asdict
@@ -15,6 +14,7 @@ import torch
 from DiffUSLib.cli.options import numbers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.registration import RegistrationSettings
 
@@ -86,14 +86,6 @@ def add_parser(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def require_nilearn() -> None:
-    """Raises DiffUSError without nilearn, whose MNI152 maps are the patient."""
-    if importlib.util.find_spec("nilearn") is None:
-        raise DiffUSError(
-            "nilearn is missing, whose MNI152 maps are the patient; install it: pip install nilearn."
-        )
-
-
 def run(arguments: argparse.Namespace) -> None:
     poses, perturbations, slices = (
         (quick if arguments.quick else full) if given is None else given
@@ -117,7 +109,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.landmarks is not None:
         run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
         return
-    require_nilearn()
+    optional("nilearn.datasets", "demo")  # the patient: told before anything is written
     if arguments.bins and perturbations < protocol.BIN_COUNT:
         raise DiffUSError(f"--bins needs at least {protocol.BIN_COUNT} --perturbations, one for each bin.")
     tiers = arguments.tiers.split(",")

@@ -14,6 +14,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io import read_transform, read_volume, write_transform
 from DiffUSLib.io.chain import patient_frame, read_calibration
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
 from DiffUSLib.io.transforms import check_transform_path
@@ -193,8 +194,7 @@ def _is_constant(image: torch.Tensor) -> bool:
 
 def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: RegistrationResult) -> None:
     """Write a PNG of the middle slice: the ultrasound, what is rendered before and after, and checkerboards."""
-    from matplotlib.figure import Figure
-
+    Figure = optional("matplotlib.figure", "pictures").Figure
     middle = len(slices.images) // 2
     comparison = SliceComparison(slices, maps, middle, device="cpu")
     ultrasound, mask = comparison.ultrasound, comparison.mask

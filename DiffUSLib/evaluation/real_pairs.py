@@ -19,6 +19,7 @@ import torch
 from DiffUSLib.acoustics import maps_from_mri
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.io.extras import optional
 from DiffUSLib.registration import RegistrationSettings, register, slices_from_images
 from DiffUSLib.simulator.cases import rigid
 
@@ -43,8 +44,7 @@ class Ending:
 
 def endings(folder: Path, name: str, starts: int, preset: str = "quick") -> Iterator[Ending]:
     """Registers one pair from the scanners' coordinates and from random starts up to 10 mm and 10 degrees."""
-    from PIL import Image
-
+    Image = optional("PIL.Image", "pictures")
     ultrasound = np.asarray(Image.open(folder / f"{name}_iUS.png").convert("L"), dtype=np.float32)
     mri = np.asarray(Image.open(folder / f"{name}_ceT1.png").convert("L"), dtype=np.float32)
     matrix = torch.diag(torch.tensor([PIXEL_MM, PIXEL_MM, PIXEL_MM, 1.0], dtype=torch.float64))

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from DiffUSLib.evaluation.protocol import BINS_MM, Experiment, Outcome
+from DiffUSLib.io.extras import optional
 
 _WRONG_MM, _RIGHT_MM = 3.0, 2.0
 _CAPTURED = 0.95
@@ -124,9 +125,7 @@ def write_csv(path, rows: list[dict]) -> None:
 
 def plot(path, outcomes: list[Outcome]) -> None:
     """Cumulated errors of each experiment as PNG."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = optional("matplotlib.figure", "pictures").Figure(figsize=(8, 5), layout="constrained")
     axis = figure.subplots()
     groups: dict[str, list[float]] = {}
     for outcome in outcomes:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import written_whole
 from DiffUSLib.io.images import to_uint8
 
@@ -14,10 +15,9 @@ def write_animation(path: str | Path, frames: torch.Tensor, frames_per_second: f
     """Write (N, H, W) gray frames in [0, 1] as an endless GIF that plays forth and back.
 
     Raises:
-        DiffUSError: if the file cannot be written.
+        DiffUSError: if the file cannot be written or Pillow is missing.
     """
-    from PIL import Image
-
+    Image = optional("PIL.Image", "pictures")
     pictures = [Image.fromarray(frame) for frame in to_uint8(frames)]
     pictures += pictures[-2:0:-1]
     with written_whole(path) as temporary:

@@ -8,6 +8,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, file_ending, quiet_itk, written_whole
 from DiffUSLib.io.frames import set_image_ijk_to_ras
 
@@ -88,8 +89,7 @@ def write_image(path: str | os.PathLike, image, image_to_ras=None, pixel_type: s
 
 
 def _write_png(path: str | os.PathLike, values: np.ndarray) -> None:
-    from PIL import Image
-
+    Image = optional("PIL.Image", "pictures")
     if values.ndim == 3 and values.shape[0] != 1:
         raise DiffUSError(f"{path} can hold one image, not {values.shape[0]}; write .nrrd or one file per image.")
     with written_whole(path) as temporary:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.extras import optional
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ def compare_images(reference, image, mask=None, align: bool = False) -> ImageSim
         align: first shift the image by phase cross-correlation, as the paper does before it compares.
 
     Raises:
-        DiffUSError: if the shapes differ or the mask is empty.
+        DiffUSError: if the shapes differ, the mask is empty or scikit-image is missing.
     """
     from scipy.ndimage import shift
-    from skimage.metrics import structural_similarity
-    from skimage.registration import phase_cross_correlation
+    structural_similarity = optional("skimage.metrics", "metrics").structural_similarity
+    phase_cross_correlation = optional("skimage.registration", "metrics").phase_cross_correlation
 
     first, second = _as_array(reference), _as_array(image)
     if first.ndim != 2 or first.shape != second.shape:
