@@ -13,7 +13,9 @@ import torch
 from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.geometry.pose import check_rigid, look_at
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_transform, read_volume
+from DiffUSLib.io.nifti_place import PLACES
 from DiffUSLib.probes.placement import default_pose
 from DiffUSLib.probes.probe import Probe, load_probe
 from DiffUSLib.rendering.device import choose_device
@@ -40,7 +42,7 @@ STAGES = {
 
 def add_scene_options(parser: argparse.ArgumentParser) -> None:
     """The volume, its acoustics, the probe, its pose and the look of the image."""
-    parser.add_argument("volume", metavar="VOLUME", help="NRRD, NIfTI or MetaImage file, or a folder of DICOM files")
+    add_volume_options(parser)
     patient = parser.add_argument_group("patient")
     patient.add_argument("--modality", default="auto", choices=MODALITIES, help="what the voxels mean (default: auto)")
     patient.add_argument("--calibration", metavar="NAME|CSV", help="Hounsfield calibration of a CT")
@@ -50,7 +52,6 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
         help="intensities of tissues in an MRI, instead of measuring them; for instance "
         "'cerebrospinal fluid=20,gray matter=67,white matter=82'",
     )  # fmt: skip
-    patient.add_argument("--series", metavar="UID", help="series of a DICOM folder (default: the largest)")
     probe = parser.add_argument_group("transducer")
     probe.add_argument(
         "--probe", default="craniotomy_curvilinear", metavar="NAME|JSON", help="preset (see `diffus probes`) or file"
@@ -82,6 +83,28 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("computer")
     run.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     run.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: PyTorch's choice)")
+
+
+def add_volume_options(parser: argparse.ArgumentParser) -> None:
+    """The volume, and which one where a file or folder holds several; read by `read_chosen_volume`."""
+    parser.add_argument(
+        "volume", metavar="VOLUME", help="NRRD, NIfTI, MetaImage or .mgz file, or DICOM (folder or enhanced file)"
+    )
+    chosen = parser.add_argument_group("volume, where there are several")
+    chosen.add_argument("--series", metavar="UID|NUMBER", help="series of a DICOM folder (default: the largest)")
+    chosen.add_argument(
+        "--phase", type=int, metavar="N", help="which volume of a file or series with several (phases, echoes, times)"
+    )
+    chosen.add_argument("--prefer", choices=PLACES, help="place of a NIfTI file whose sform and qform differ")
+
+
+def read_chosen_volume(options: argparse.Namespace) -> Volume:
+    """The volume that the options of `add_volume_options` name.
+
+    Raises:
+        DiffUSError: if there is none.
+    """
+    return read_volume(options.volume, options.series, options.phase, options.prefer)
 
 
 def numbers(count: int, example: str):
@@ -190,8 +213,7 @@ def _read_pose(options: argparse.Namespace) -> torch.Tensor | None:
 def make_maps(options: argparse.Namespace) -> AcousticMaps:
     """The acoustic maps of the volume; what was decided or assumed on the way is told."""
     chosen = {"calibration": options.calibration, "mapping": options.mapping, "anchors": options.anchors}
-    volume = read_volume(options.volume, series_uid=options.series)
-    maps = acoustic_maps(volume, modality=options.modality, **_given(chosen))
+    maps = acoustic_maps(read_chosen_volume(options), modality=options.modality, **_given(chosen))
     for note in maps.notes:
         print(note)
     return maps

@@ -9,10 +9,10 @@ import sys
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.cli.options import MODALITIES, use_threads
+from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_chosen_volume, use_threads
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
-from DiffUSLib.io import read_transform, read_volume, write_transform
+from DiffUSLib.io import read_transform, write_transform
 from DiffUSLib.io.chain import patient_frame, read_calibration
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
@@ -43,7 +43,7 @@ def add_parser(commands) -> None:
         "to trust it. Not for clinical use.",
         epilog="Example: diffus register head.nii.gz sweep.igs.mha -o correction.tfm --report report.json",
     )
-    parser.add_argument("volume", metavar="VOLUME", help="MRI or CT: NRRD, NIfTI or MetaImage file, or DICOM folder")
+    add_volume_options(parser)
     parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")
     parser.add_argument(
         "--initial",
@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     tracked = read_tracked_frames(arguments.frames_file)
     slices, used = make_slices(tracked, arguments.initial, arguments.calibration, arguments.frames, arguments.spacing)
-    volume = read_volume(arguments.volume)
+    volume = read_chosen_volume(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
     alignment = Alignment(volume, slices, settings, maps)
     stage = None

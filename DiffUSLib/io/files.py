@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
@@ -116,7 +115,7 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def nifti_is_whole(path: Path) -> bool:
-    """Whether a NIfTI file holds all the voxels its header promises; ITK's reader and writer do not check that."""
+    """Whether a NIfTI file holds all the voxels its header promises; ITK's writer does not check that."""
     opener = gzip.open if path.name.lower().endswith(".gz") else open
     try:
         with opener(path, "rb") as file:
@@ -128,20 +127,6 @@ def nifti_is_whole(path: Path) -> bool:
     except (EOFError, zlib.error, gzip.BadGzipFile, struct.error):
         return False
     return length >= promised
-
-
-def nifti_is_finite(path: Path) -> bool:
-    """Whether a whole NIfTI file is free of NaN and infinite voxels; ITK's reader turns them into zeros unasked."""
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
-    with opener(path, "rb") as file:
-        content = file.read()
-    order = "<" if struct.unpack_from("<i", content, 0)[0] == 348 else ">"
-    kind = {16: "f4", 64: "f8"}.get(struct.unpack_from(order + "h", content, 70)[0])  # nifti1.h: datatype
-    if kind is None:
-        return True
-    start = int(struct.unpack_from(order + "f", content, 108)[0])
-    count = (len(content) - start) // int(kind[1])
-    return bool(np.isfinite(np.frombuffer(content, order + kind, count, start)).all())
 
 
 def _nifti_bytes(header: bytes) -> int:
