@@ -29,10 +29,13 @@ _HOMES = {
     "errors": ("DiffUSError", "DiffUSWarning"),
     "ultrasound.fan_detection": ("FanGeometry", "detect_fan"),
     "io": (
+        "frame_problems",
+        "place_frames",
         "read_calibration",
         "read_tracked_frames",
         "read_transform",
         "read_volume",
+        "split_transform_name",
         "to_gray",
         "tracked_links",
         "write_image",

@@ -6,17 +6,17 @@ import argparse
 import json
 import sys
 
-import torch
-
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_chosen_volume, use_threads
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io import read_transform, write_transform
-from DiffUSLib.io.chain import patient_frame, read_calibration
+from DiffUSLib.io.chain import read_calibration
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
-from DiffUSLib.io.tracked import TrackedFrames, read_tracked_frames
+from DiffUSLib.io.tracked import TrackedFrames
+from DiffUSLib.io.tracked_files import ORIENTATIONS, read_tracked_frames
+from DiffUSLib.io.tracked_places import PlacedFrames, place_frames
 from DiffUSLib.io.transforms import check_transform_path
 from DiffUSLib.registration import (
     PRESETS,
@@ -55,6 +55,12 @@ def add_parser(commands) -> None:
         "--frames", type=_frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
     )
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel size, if the file does not hold it")
+    parser.add_argument(
+        "--orientation", choices=ORIENTATIONS, help="of the stored frames (default: what FRAMES says, else MF)"
+    )
+    parser.add_argument(
+        "--units", choices=("mm", "m"), help="of the tracking (default: mm, refused where it looks like meters)"
+    )
     parser.add_argument("--modality", default="auto", choices=MODALITIES[:-1], help="of the volume (default: auto)")
     parser.add_argument("--preset", default="quick", choices=PRESETS, help="how far to look (default: quick)")
     parser.add_argument(
@@ -109,8 +115,11 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.device,
         arguments.refine_tissue,
     )
-    tracked = read_tracked_frames(arguments.frames_file)
-    slices, used = make_slices(tracked, arguments.initial, arguments.calibration, arguments.frames, arguments.spacing)
+    tracked = read_tracked_frames(arguments.frames_file, arguments.orientation)
+    placed = place(tracked, arguments.initial, arguments.calibration, arguments.spacing, arguments.units)
+    for note in placed.notes:
+        print(f"diffus: note: {note}", file=sys.stderr)
+    slices, used = make_slices(tracked, placed, arguments.frames)
     volume = read_chosen_volume(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
     alignment = Alignment(volume, slices, settings, maps)
@@ -122,7 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
     result = alignment.result
     write_transform(arguments.output, result.correction_ras)
     if arguments.report is not None:
-        report = json.dumps(registration_report(result, used), indent=2)
+        report = registration_report(result, used) | tracking_report(placed)
+        report = json.dumps(report, indent=2)
         with written_whole(arguments.report) as temporary:
             temporary.write_text(report + "\n", encoding="utf-8")
     if arguments.picture is not None:
@@ -137,59 +147,72 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
 
 
-def make_slices(
+def place(
     tracked: TrackedFrames,
     initial: str | None = None,
     calibration: str | None = None,
-    frames: list[int] | None = None,
     spacing_mm: float | None = None,
+    units: str | None = None,
+) -> PlacedFrames:
+    """The frames of a tracked sequence in RAS.
+
+    Args:
+        tracked: the sequence.
+        initial: file with ReferenceToRas; without it, the sequence's own registration or the identity.
+        calibration: PLUS device set.
+        spacing_mm: pixel size.
+        units: "mm" or "m" of the tracking; None for mm, checked.
+
+    Raises:
+        DiffUSError: if a file or link is missing, or no frame can be used.
+    """
+    constants = read_calibration(calibration) if calibration else {}
+    reference_to_ras = None
+    if initial is not None:
+        reference_to_ras = read_transform(initial)
+        check_rigid(reference_to_ras, f"the transform in {initial}")
+    tracked = tracked.from_meters() if units == "m" else tracked
+    return place_frames(tracked, constants, reference_to_ras, spacing_mm, check_units=units is None)
+
+
+def make_slices(
+    tracked: TrackedFrames, placed: PlacedFrames, frames: list[int] | None = None
 ) -> tuple[UltrasoundSlices, list[int]]:
     """Slices of a tracked sequence in RAS, and the numbers of their frames.
 
     Args:
         tracked: the sequence.
-        initial: file with ReferenceToRas; without it, the sequence's own ReferenceToRas or the identity.
-        calibration: PLUS device set.
-        frames: numbers of the frames to use.
-        spacing_mm: pixel size.
+        placed: where its frames are.
+        frames: numbers of the frames to use; without it some of those that can be used, evenly spread.
 
     Raises:
-        DiffUSError: if a file or link is missing, a frame is not there or not valid, or no fan is found.
+        DiffUSError: if a frame is not there or cannot be used, or no fan is found.
     """
-    constants = read_calibration(calibration) if calibration else {}
-    goal = patient_frame((*tracked.transforms, *constants)) if initial is None else "Reference"
-    image_to_goal, valid = tracked.image_to(goal, constants, spacing_mm)
-    if initial is not None:
-        reference_to_ras = read_transform(initial)
-        check_rigid(reference_to_ras, f"the transform in {initial}")
-        image_to_goal = reference_to_ras @ image_to_goal
-    good = valid.nonzero().flatten().tolist()
+    good = placed.valid.nonzero().flatten().tolist()
+    index_of = {number: index for index, number in enumerate(tracked.numbers)}
     if frames and len(set(frames)) < len(frames):
         raise DiffUSError("a frame is named twice; it would count as if there were more ultrasound than there is.")
+    reasons = {frame.number: frame.reason for frame in placed.skipped}
     for number in frames or ():
-        if not 0 <= number < len(valid):
-            raise DiffUSError(f"there is no frame {number}; {tracked.name} has the frames 0 to {len(valid) - 1}.")
-        if number not in good:
-            raise DiffUSError(f"frame {number} of {tracked.name} has no valid tracking; leave it out.")
-        if _is_constant(tracked.images[number]):
-            raise DiffUSError(f"frame {number} of {tracked.name} is constant; leave it out.")
-    skipped = len(valid) - len(good)
-    if skipped:
-        print(f"{skipped} of {len(valid)} frames have no valid tracking and are skipped.", file=sys.stderr)
+        if number not in index_of:
+            first, last = tracked.numbers[0], tracked.numbers[-1]
+            raise DiffUSError(f"there is no frame {number}; {tracked.name} has the frames {first} to {last}.")
+        if number in reasons:
+            raise DiffUSError(f"frame {number} of {tracked.name} cannot be used: {reasons[number]}; leave it out.")
     if frames is None:
-        seen = [number for number in good if not _is_constant(tracked.images[number])]
-        if 0 < len(seen) < len(good):
-            print(f"{len(good) - len(seen)} of {len(valid)} frames are constant and are skipped.", file=sys.stderr)
-            good = seen
-        frames = [good[index] for index in spread_frames(len(good))]
-    images, matrices = square_pixels(tracked.images.numpy()[good], image_to_goal[good])
-    picked = [good.index(number) for number in frames]
+        frames = [tracked.numbers[good[index]] for index in spread_frames(len(good))]
+    images, matrices = square_pixels(tracked.images.numpy()[good], placed.image_to_patient[good])
+    picked = [good.index(index_of[number]) for number in frames]
     # The fan is the same in all frames: the more of them, the fewer shadows hide it.
     return slices_from_images(images[picked], matrices[picked], detect_fan(images)), frames
 
 
-def _is_constant(image: torch.Tensor) -> bool:
-    return bool(image.max() == image.min())
+def tracking_report(placed: PlacedFrames) -> dict:
+    """What was done with the tracking, as plain values that JSON can hold."""
+    return {
+        "frames_skipped": [{"frame": frame.number, "reason": frame.reason} for frame in placed.skipped],
+        "tracking": {"steps": [name for name, _ in placed.steps], "notes": list(placed.notes)},
+    }
 
 
 def draw_picture(path, slices: UltrasoundSlices, maps: AcousticMaps, result: RegistrationResult) -> None:

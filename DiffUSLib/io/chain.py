@@ -1,11 +1,10 @@
-"""Chains of transforms between named frames, and the calibration file that holds their constant links."""
+"""Chains of transforms multiplied, and the calibration file that holds their constant links."""
 
 from __future__ import annotations
 
 import os
-import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -13,57 +12,10 @@ import torch
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.io.files import existing_file
+from DiffUSLib.io.transform_names import find_chain
 
-_NAME = re.compile(r"(.+?)To([A-Z0-9].*)")
 _LARGEST_SKEW_DEG = 5.0
 _LARGEST_ASPECT = 1.5
-
-
-def split_transform_name(name: str) -> tuple[str, str]:
-    """("Probe", "Tracker") of "ProbeToTracker".
-
-    Raises:
-        DiffUSError: if the name does not have that form.
-    """
-    match = _NAME.fullmatch(name)
-    if match is None:
-        raise DiffUSError(f"the transform name '{name}' does not have the form FromToTo, for instance ProbeToTracker.")
-    return match[1], match[2]
-
-
-def find_chain(names: Iterable[str], from_frame: str, to_frame: str) -> list[tuple[str, bool]]:
-    """The shortest way from one frame to another.
-
-    Args:
-        names: transform names such as "ProbeToTracker"; each link can be walked both ways.
-        from_frame, to_frame: frame names; upper and lower case do not matter.
-
-    Returns:
-        (name, inverted) for every step, in walking order; empty if both frames are the same.
-
-    Raises:
-        DiffUSError: if a link is missing; the sentence names the two sides that nothing connects.
-    """
-    links = {name: split_transform_name(name) for name in names}
-    start, goal = from_frame.lower(), to_frame.lower()
-    steps_to: dict[str, list[tuple[str, bool]]] = {start: []}
-    queue = [start]
-    while queue and goal not in steps_to:
-        frame = queue.pop(0)
-        for name, ends in links.items():
-            source, target = (end.lower() for end in ends)
-            for here, there, inverted in ((source, target, False), (target, source, True)):
-                if here == frame and there not in steps_to:
-                    steps_to[there] = [*steps_to[frame], (name, inverted)]
-                    queue.append(there)
-    if goal not in steps_to:
-        raise DiffUSError(_missing_link(links, from_frame, to_frame, set(steps_to)))
-    return steps_to[goal]
-
-
-def patient_frame(names: Iterable[str]) -> str:
-    """The frame of the patient that transforms of these names lead to: Ras if one ends there, else Reference."""
-    return "Ras" if any(name.lower().endswith("toras") for name in names) else "Reference"
 
 
 def compose_chain(transforms: Mapping[str, torch.Tensor], from_frame: str, to_frame: str) -> torch.Tensor:
@@ -97,7 +49,7 @@ class CalibrationFit:
     Attributes:
         scale_mm: lengths in mm of the three axes (pixel spacing in X and Y; Z has no meaning for a 2D image).
         skew_deg: how far the axes X and Y are from being at right angles, in degrees.
-        mirrored: whether the three axes are left-handed.
+        mirrored: whether the three axes are left-handed. A flat image has no third axis: only its sign may be wrong.
     """
 
     scale_mm: tuple[float, float, float]
@@ -114,7 +66,7 @@ class CalibrationFit:
             return f"pixels would be {x:.3g} x {y:.3g} mm"
         if self.skew_deg > _LARGEST_SKEW_DEG:
             return f"the image axes are {self.skew_deg:.1f} degrees off a right angle"
-        return "the axes are mirrored" if self.mirrored else ""
+        return ""
 
 
 def fit_calibration(matrix: torch.Tensor) -> CalibrationFit:
@@ -140,7 +92,7 @@ def read_calibration(path: str | os.PathLike) -> dict[str, torch.Tensor]:
         DiffUSError: if there is no such file, or it is not XML, or defines no transform, or one badly.
 
     Warns:
-        DiffUSWarning: if the matrix from Image is far from pixel spacings and a rigid motion.
+        DiffUSWarning: if the matrix from Image is far from pixel spacings and a rigid motion, or left-handed.
     """
     existing_file(path)
     try:
@@ -154,9 +106,17 @@ def read_calibration(path: str | os.PathLike) -> dict[str, torch.Tensor]:
     for element in elements:
         name = f"{element.get('From')}To{element.get('To')}"
         transforms[name] = parse_matrix(element.get("Matrix", ""), f"{name} in {path}")
-        problem = fit_calibration(transforms[name]).problem if element.get("From") == "Image" else ""
-        if problem:
-            warnings.warn(f"{name} in {path} is far from rigid: {problem}; check it.", DiffUSWarning, stacklevel=2)
+        if element.get("From", "").lower() != "image":
+            continue
+        fit = fit_calibration(transforms[name])
+        if fit.problem:
+            warnings.warn(f"{name} in {path} is far from rigid: {fit.problem}; check it.", DiffUSWarning, stacklevel=2)
+        elif fit.mirrored:
+            text = (
+                f"{name} in {path} is left-handed: its third axis means nothing for flat images and is not used, but "
+                "if X or Y has the wrong sign, the images stand mirrored; check it."
+            )
+            warnings.warn(text, DiffUSWarning, stacklevel=2)
     return transforms
 
 
@@ -176,16 +136,3 @@ def parse_matrix(text: str, what: str) -> torch.Tensor:
     if numbers[12:] != [0.0, 0.0, 0.0, 1.0]:
         raise DiffUSError(f"{what} does not end in the row 0 0 0 1; correct or export it again.")
     return matrix.reshape(4, 4)
-
-
-def _missing_link(links: Mapping[str, tuple[str, str]], from_frame: str, to_frame: str, reached: set[str]) -> str:
-    if not links:
-        return f"there is no transform at all, so {from_frame} cannot be brought to {to_frame}."
-    spelled = {end.lower(): end for ends in links.values() for end in ends}
-    near = sorted(spelled.get(frame, from_frame) for frame in reached)
-    far = sorted(end for lower, end in spelled.items() if lower not in reached)
-    hint = " (for instance ImageToProbe from a calibration file)" if from_frame.lower() == "image" else ""
-    return (
-        f"the way from {from_frame} to {to_frame} has a missing link: there are {', '.join(links)}, "
-        f"and nothing connects {', '.join(near)} with {', '.join(far) or to_frame}; add that transform{hint}."
-    )

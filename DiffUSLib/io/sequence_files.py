@@ -17,29 +17,46 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import existing_file, file_ending, quiet_itk, written_whole
 from DiffUSLib.io.images import to_uint8
 
-_BYTE_TYPES = ("uint8", "uchar", "unsigned char", "uint8_t")
+_NRRD_TYPES = {
+    "u1": ("uint8", "uchar", "unsigned char", "uint8_t"),
+    "i1": ("int8", "signed char", "int8_t"),
+    "u2": ("uint16", "ushort", "unsigned short", "unsigned short int", "uint16_t"),
+    "i2": ("int16", "short", "short int", "signed short", "signed short int", "int16_t"),
+    "u4": ("uint32", "uint", "unsigned int", "uint32_t"),
+    "i4": ("int32", "int", "signed int", "int32_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}
 _COLOR_KINDS = ("vector", "rgb-color", "3-color", "rgba-color", "4-color")
 _LIST_KINDS = ("list", "time", "point")
 
 
 def read_sequence_file(path: str | os.PathLike) -> tuple[np.ndarray, tuple[float, float], dict[str, str]]:
-    """Read a sequence of 8-bit 2D images.
+    """Read a sequence of 2D images.
 
     Args:
-        path: .mha or .nrrd file.
+        path: .mha, .mhd or .nrrd file.
 
     Returns:
-        (N, H, W) or (N, H, W, channels) uint8 pixels, pixel spacing (X, Y) as the header says, and all header fields.
+        (N, H, W) or (N, H, W, channels) pixels, none of them negative, as they are stored; pixel spacing (X, Y) as the
+        header says; and all header fields.
 
     Raises:
-        DiffUSError: if there is no such file, or it is of another kind, or not 8-bit 2D images.
+        DiffUSError: if there is no such file, or it is of another kind, or not 2D images, or holds negative values as
+            radio-frequency data does.
     """
     path = Path(path)
-    ending = file_ending(path, (".mha", ".nrrd"))
+    ending = file_ending(path, (".mha", ".mhd", ".nrrd"))
     existing_file(path)
     if ending is None:
         raise DiffUSError(f"{path} is not of a kind that holds tracked ultrasound; give a .igs.mha or .igs.nrrd file.")
-    return _read_mha(path) if ending == ".mha" else _read_nrrd(path)
+    pixels, spacing, fields = _read_nrrd(path) if ending == ".nrrd" else _read_mha(path)
+    if pixels.dtype != np.uint8 and not (np.isfinite(pixels).all() and pixels.min(initial=0) >= 0):
+        raise DiffUSError(
+            f"{path} holds {pixels.dtype} pixels that are negative or NaN (radio-frequency data?); give gray or RGB "
+            "B-mode images."
+        )
+    return pixels, spacing, fields
 
 
 def write_sequence_file(path: str | os.PathLike, images, header: Mapping[str, str]) -> None:
@@ -64,8 +81,6 @@ def _read_mha(path: Path) -> tuple[np.ndarray, tuple[float, float], dict[str, st
             image = reader.Execute()
         except RuntimeError as error:
             raise DiffUSError(f"{path} cannot be read: it is cut off, damaged or not a MetaImage file.") from error
-    if image.GetPixelID() not in (sitk.sitkUInt8, sitk.sitkVectorUInt8):
-        raise _not_bytes(path, image.GetPixelIDTypeAsString())
     channels = image.GetNumberOfComponentsPerPixel()
     pixels = sitk.GetArrayFromImage(image)
     pixels = _as_stack(path, pixels if channels > 1 else pixels[..., None])
@@ -88,8 +103,6 @@ def _read_nrrd(path: Path) -> tuple[np.ndarray, tuple[float, float], dict[str, s
         key, found, value = line.partition(separator)
         if found and not line.startswith("#"):
             fields[key.strip()] = value.strip()
-    if fields.get("type", "").lower() not in _BYTE_TYPES:
-        raise _not_bytes(path, fields.get("type", "unknown"))
     return _nrrd_pixels(path, fields, content[blank_line.end() :]), _nrrd_spacing(fields), fields
 
 
@@ -98,13 +111,17 @@ def _nrrd_pixels(path: Path, fields: Mapping[str, str], data: bytes) -> np.ndarr
     encoding = fields.get("encoding", "").lower()
     if encoding not in ("raw", "gz", "gzip") or "data file" in fields or "datafile" in fields:
         raise DiffUSError(f"{path} keeps its pixels apart or packed otherwise; save it as one raw or gzip NRRD file.")
+    kind = next((kind for kind, names in _NRRD_TYPES.items() if fields.get("type", "").lower() in names), None)
+    if kind is None:
+        raise DiffUSError(f"{path} holds {fields.get('type', 'unknown')} pixels; give gray or RGB B-mode images.")
+    kind = np.dtype((">" if fields.get("endian", "").lower() == "big" else "<") + kind)
     try:
         pixels = data if encoding == "raw" else gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
         raise DiffUSError(f"{path} is cut off or damaged; copy or export it again.") from error
-    if not sizes or len(pixels) < math.prod(sizes):
+    if not sizes or len(pixels) < math.prod(sizes) * kind.itemsize:
         raise DiffUSError(f"{path} is cut off: pixels are missing at its end; copy or export it again.")
-    array = np.frombuffer(pixels, np.uint8, math.prod(sizes)).reshape(sizes[::-1])
+    array = np.frombuffer(pixels, kind, math.prod(sizes)).reshape(sizes[::-1])
     kinds = fields.get("kinds", "").lower().split()[::-1] or ["???"] * len(sizes)
     color = [axis for axis, kind in enumerate(kinds) if kind in _COLOR_KINDS]
     listed = [axis for axis, kind in enumerate(kinds) if kind in _LIST_KINDS]
@@ -129,9 +146,5 @@ def _as_stack(path: Path, pixels: np.ndarray) -> np.ndarray:
     if pixels.ndim != 4:
         raise DiffUSError(f"{path} holds volumes, not 2D frames; give a sequence of 2D ultrasound images.")
     if pixels.shape[-1] not in (1, 3, 4):
-        raise DiffUSError(f"{path} has {pixels.shape[-1]} values per pixel; give grey or RGB images.")
+        raise DiffUSError(f"{path} has {pixels.shape[-1]} values per pixel; give gray or RGB images.")
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-
-
-def _not_bytes(path: Path, found: str) -> DiffUSError:
-    return DiffUSError(f"{path} holds {found} pixels (radio-frequency data?); give 8-bit grey or RGB B-mode images.")

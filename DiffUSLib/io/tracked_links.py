@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import torch
 
-from DiffUSLib.io.chain import compose_chain, find_chain, fit_calibration, patient_frame, split_transform_name
+from DiffUSLib.io.chain import compose_chain, fit_calibration
 from DiffUSLib.io.tracked import TrackedFrames, hold_pixel_size
+from DiffUSLib.io.tracked_places import moving_steps, place_frames
+from DiffUSLib.io.transform_names import split_transform_name
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class TrackedLinks:
         probe_to_reference: (N, 4, 4) link that follows the tracking.
         reference_to_ras: (4, 4) constant link to the patient; the identity where none is known.
         probe, reference: what the file calls these frames; "Image" where the tracking is that of the image.
-        valid: (N,) bool, whether image and tracking are valid.
+        valid: (N,) bool, the frames that can be used.
         notes: what a user should know, in sentences.
     """
 
@@ -40,22 +42,20 @@ class TrackedLinks:
 
 
 def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] | None = None) -> TrackedLinks:
-    """Take the way from Image to Ras, or to Reference if nothing leads on to Ras, apart into its links.
+    """Take the way from Image to the patient, as `place_frames` finds it, apart into its links.
 
     Args:
         tracked: the sequence.
         constants: further transforms that hold for all images, such as those of `read_calibration`.
 
     Raises:
-        DiffUSError: if a link or the pixel size is missing, or no frame is valid.
+        DiffUSError: as `place_frames`.
     """
-    together = {**(constants or {}), **tracked.transforms}
-    goal = patient_frame(together)
-    whole, valid = tracked.image_to(goal, constants)
-    steps = find_chain(together, "Image", goal)
+    placed = place_frames(tracked, constants)
+    together, steps, valid = placed.links, placed.steps, placed.valid
     frames = ["Image", *(split_transform_name(name)[0 if inverted else 1] for name, inverted in steps)]
     # A file may repeat the calibration and the registration to the patient for each frame.
-    moving = [index for index, (name, _) in enumerate(steps) if _moves(tracked.transforms.get(name), valid)]
+    moving = moving_steps(together, steps, valid)
     tracking_steps = [index for index, (name, _) in enumerate(steps) if name in tracked.transforms]
     moving = moving or tracking_steps or list(range(len(steps)))
     start, end = moving[0], moving[-1] + 1
@@ -69,10 +69,12 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
 
     first_link, tracking = constant(0, start), between(start, end).expand(len(valid), 4, 4)
     spacing = torch.tensor(tracked.pixel_spacing_mm, dtype=torch.float64)
-    if hold_pixel_size(tracked.matrices("Image", goal, constants)[0][valid]):
+    if hold_pixel_size(compose_chain(together, "Image", placed.patient).expand(len(valid), 4, 4)[valid]):
         spacing = (first_link if start > 0 else tracking[valid])[..., :3, :2].norm(dim=-2).reshape(-1, 2).mean(0)
         per_mm = torch.diag(torch.cat([1 / spacing, torch.ones(2)]))
         first_link, tracking = (first_link @ per_mm, tracking) if start > 0 else (first_link, tracking @ per_mm)
+    problem = fit_calibration(placed.image_to_patient[valid][0]).problem
+    remark = f"The way from image to patient is far from rigid: {problem}; check the calibration." if problem else ""
     return TrackedLinks(
         pixel_spacing_mm=(float(spacing[0]), float(spacing[1])),
         image_to_probe=_with_normal(first_link),
@@ -81,13 +83,8 @@ def tracked_links(tracked: TrackedFrames, constants: Mapping[str, torch.Tensor] 
         probe=frames[start],
         reference=frames[end],
         valid=valid,
-        notes=(*tracked.notes, *_remarks(whole, valid)),
+        notes=(*placed.notes, *filter(None, [remark])),
     )
-
-
-def _moves(matrices: torch.Tensor | None, valid: torch.Tensor) -> bool:
-    """Whether (N, 4, 4) matrices differ between valid frames."""
-    return matrices is not None and not torch.allclose(matrices[valid], matrices[valid][:1], rtol=0, atol=1e-9)
 
 
 def _with_normal(matrix: torch.Tensor) -> torch.Tensor:
@@ -99,14 +96,3 @@ def _with_normal(matrix: torch.Tensor) -> torch.Tensor:
     matrix = matrix.clone()
     matrix[..., :3, 2] = normal / normal.norm(dim=-1, keepdim=True)
     return matrix
-
-
-def _remarks(image_to_patient: torch.Tensor, valid: torch.Tensor) -> list[str]:
-    remarks = []
-    problem = fit_calibration(image_to_patient[valid][0]).problem
-    if problem:
-        remarks.append(f"The way from image to patient is far from rigid: {problem}; check the calibration.")
-    skipped = len(valid) - int(valid.sum())
-    if skipped:
-        remarks.append(f"{skipped} of {len(valid)} frames have no valid tracking and are left out.")
-    return remarks

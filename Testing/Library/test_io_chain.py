@@ -6,7 +6,14 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
-from DiffUSLib.io import compose_chain, find_chain, fit_calibration, read_calibration
+from DiffUSLib.io import (
+    compose_chain,
+    find_chain,
+    fit_calibration,
+    patient_frame,
+    read_calibration,
+    split_transform_name,
+)
 
 
 def a_matrix(seed):
@@ -29,7 +36,49 @@ def test_names_with_to_inside():
         ("TorsoToTool", True),
     ]
     with pytest.raises(DiffUSError, match="FromToTo"):
-        find_chain(["Nonsense"], "A", "B")
+        split_transform_name("Nonsense")
+
+
+@pytest.mark.parametrize(
+    ("name", "ends"),
+    [
+        ("ProbeToTracker", ("Probe", "Tracker")),
+        ("probeTotracker", ("probe", "tracker")),
+        ("needle_to_tracker", ("needle", "tracker")),
+        ("Image_To_Probe", ("Image", "Probe")),
+        ("Probe2Tracker", ("Probe", "Tracker")),
+        ("referencetoras", ("reference", "ras")),
+        ("TorsoToTool", ("Torso", "Tool")),
+    ],
+)
+def test_names_in_other_spellings(name, ends):
+    assert split_transform_name(name) == ends
+
+
+def test_names_that_link_nothing_do_not_count():
+    assert find_chain(["Calibration", "imageToprobe", "ProbeToReference"], "Image", "reference") == [
+        ("imageToprobe", False),
+        ("ProbeToReference", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("names", "patient"),
+    [
+        (["ImageToReference"], "Reference"),
+        (["ImageToReference", "ReferenceToRas"], "Ras"),
+        (["ImageToReference", "RASToReference"], "Ras"),
+        (["ImageToReference", "PatientToReference"], "Patient"),
+        (["ImageToProbe", "ProbeToTracker", "RasToTracker"], "Ras"),
+        (["ImageToWorld"], "World"),
+        (["ImageToProbe", "ProbeToTracker"], "Tracker"),
+        (["ImageToReference", "ReferenceToTracker"], "Reference"),
+        (["ProbeToReference"], "Reference"),  # the missing link is told against it
+        (["ImageToReference", "StylusToRas"], "Ras"),  # a registration is not passed over in silence
+    ],
+)
+def test_the_patient_is_found_in_any_direction_and_spelling(names, patient):
+    assert patient_frame(names) == patient
 
 
 def test_constant_and_per_frame_links_mix():
@@ -70,7 +119,6 @@ def test_calibration_file(tmp_path):
     [
         ("0.1 0 0 0  0 0.3 0 0  0 0 0.1 0  0 0 0 1", "0.1 x 0.3 mm"),
         ("0.1 0.03 0 0  0 0.1 0 0  0 0 0.1 0  0 0 0 1", "16.7 degrees off"),
-        ("-0.1 0 0 0  0 0.1 0 0  0 0 0.1 0  0 0 0 1", "mirrored"),
         ("0 0 0 0  0 0.1 0 0  0 0 0.1 0  0 0 0 1", "no length"),
     ],
 )
@@ -79,6 +127,14 @@ def test_improbable_calibration_is_warned_of(tmp_path, rows, problem):
     with pytest.warns(DiffUSWarning, match=problem):
         matrix = read_calibration(tmp_path / "plus.xml")["ImageToProbe"]
     assert problem in fit_calibration(matrix).problem
+
+
+def test_a_left_handed_calibration_is_told_truly(tmp_path):
+    rows = "0.1 0 0 0  0 0.1 0 0  0 0 -0.1 0  0 0 0 1"
+    (tmp_path / "plus.xml").write_text(xml(("Image", "Probe", rows)))
+    with pytest.warns(DiffUSWarning, match="left-handed: its third axis means nothing for flat images"):
+        matrix = read_calibration(tmp_path / "plus.xml")["ImageToProbe"]
+    assert fit_calibration(matrix).mirrored and not fit_calibration(matrix).problem
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from DiffUSLib.io import compose_chain, fit_calibration, read_calibration, read_tracked_frames
+from DiffUSLib.io import compose_chain, fit_calibration, place_frames, read_calibration, read_tracked_frames
 from Testing.Library.raw_sequence import raw, raw_matrix
 
 CALIBRATION = "PlusDeviceSet_SpinePhantomFreehandReconstructionOnly.xml"
@@ -48,4 +48,7 @@ def test_liver_sweep(shared_data):
     assert np.array_equal(tracked.images, pixels) and len(pixels) == 35 and bool(valid.all())
     for frame in range(35):
         assert np.allclose(to_reference[frame], raw_matrix(header, frame, "ImageToReference"))
+    placed = place_frames(tracked)  # the tracking stood still twice near the end, while the images went on
+    assert [frame.number for frame in placed.skipped] == [29, 30, 32, 33, 34]
+    assert np.array_equal(raw_matrix(header, 31, "ImageToReference"), raw_matrix(header, 34, "ImageToReference"))
     assert to_reference[:, :3, :2].norm(dim=1).numpy() == pytest.approx(0.315, abs=1e-3)

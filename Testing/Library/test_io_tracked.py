@@ -10,7 +10,7 @@ import SimpleITK as sitk
 import torch
 from scipy.spatial.transform import Rotation
 
-from DiffUSLib.errors import DiffUSError, DiffUSWarning
+from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io import read_tracked_frames, write_tracked_frames
 
 COUNT, HEIGHT, WIDTH = 3, 4, 6
@@ -107,7 +107,7 @@ def test_colors_become_grey(tmp_path):
     for index in np.ndindex(COUNT, HEIGHT, WIDTH):
         red, green, blue = (float(value) for value in colors[index])
         assert abs(float(tracked.images[index]) - (0.299 * red + 0.587 * green + 0.114 * blue)) <= 0.5 + 1e-9
-    assert tracked.notes == ("Colors were turned to grey.",)
+    assert tracked.notes == ("Colors were turned to gray.",)
 
 
 @pytest.mark.parametrize("tag", ["MF", "MFA", "MFD", "MN", "UF", "UFA", "UN", "UNA", "FM", "FU", "NM", "NU", "mf"])
@@ -135,8 +135,7 @@ def test_untold_orientation_is_assumed_and_said(tmp_path):
 
 def test_invalid_frames_are_counted_and_not_used(tmp_path):
     path = write_mha(tmp_path / "s.mha", fields=frame_fields(invalid=(1,)))
-    with pytest.warns(DiffUSWarning, match="1 of 3 frames"):
-        tracked = read_tracked_frames(path)
+    tracked = read_tracked_frames(path)
     assert tracked.statuses["ImageToReference"].tolist() == [True, False, True]
     assert tracked.matrices("Image", "Reference")[1].nonzero().flatten().tolist() == [0, 2]
     fields = frame_fields() | {"Seq_Frame0002_ImageStatus": "INVALID"}
@@ -146,8 +145,7 @@ def test_invalid_frames_are_counted_and_not_used(tmp_path):
 
 def test_frames_without_a_valid_one_are_refused_when_placed(tmp_path):
     path = write_mha(tmp_path / "s.mha", fields=frame_fields(invalid=(0, 1, 2)))
-    with pytest.warns(DiffUSWarning, match="3 of 3"):
-        tracked = read_tracked_frames(path)
+    tracked = read_tracked_frames(path)
     with pytest.raises(DiffUSError, match="none of the 3 frames"):
         tracked.image_to("Reference")
 
@@ -195,12 +193,16 @@ def test_pixel_spacing_comes_from_header_or_caller_or_is_missed(tmp_path):
         ("s.nrrd", lambda path: path.write_text("a letter\n" * 30), "not an NRRD"),
         ("s.avi", lambda path: path.write_text("film"), "not of a kind"),
         ("s.mha", lambda path: write_mha(path, fields={}), "no tracking"),
-        ("s.mha", lambda path: write_mha(path, fields=frame_fields(5)), "5 frames and holds 3 images"),
+        (
+            "s.mha",
+            lambda path: write_mha(path, fields=frame_fields(5)),
+            r"5 frames \(numbered 0 to 4\) and holds 3 images",
+        ),
         ("s.mha", lambda path: write_mha(path, orientation="AMF"), "image orientation AMF"),
-        ("s.mha", lambda path: write_mha(path, np.zeros((3, 4, 6), np.int16), element="MET_SHORT"), "16-bit"),
+        ("s.mha", lambda path: write_mha(path, np.full((3, 4, 6), -1, np.int16), element="MET_SHORT"), "int16"),
         ("s.mha", lambda path: write_mha(path, np.zeros((2, 3, 4, 6), np.uint8), spacing="1 1 1 1"), "volumes"),
         ("s.mha", lambda path: write_mha(path, np.zeros((3, 4, 6, 2), np.uint8), channels=2), "2 values per pixel"),
-        ("s.nrrd", lambda path: write_nrrd(path, np.zeros((3, 4, 6), np.int16), kind="int16"), "int16"),
+        ("s.nrrd", lambda path: write_nrrd(path, np.full((3, 4, 6), -1, np.int16), kind="int16"), "int16"),
         ("s.nrrd", lambda path: write_nrrd(path, FRAMES, encoding="hex"), "raw or gzip"),
         ("s.nrrd", lambda path: write_nrrd(path, extra=["data file: other.raw"]), "raw or gzip"),
     ],
@@ -215,19 +217,95 @@ def test_bad_files_are_told_in_one_sentence(tmp_path, capfd, name, write, messag
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "message"),
+    ("matrix", "reason"), [("1 2 3", "16 finite numbers"), ("x " * 16, "16 finite"), ("nan " * 16, "16 finite"),
+                           ("1 " * 16, "0 0 0 1"), (None, "no ImageToReference")],
+)  # fmt: skip
+def test_a_matrix_that_cannot_be_read_costs_its_frame_only(tmp_path, matrix, reason):
+    fields = frame_fields()
+    key = "Seq_Frame0001_ImageToReferenceTransform"
+    if matrix is None:
+        del fields[key]
+    else:
+        fields[key] = matrix
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    assert tracked.statuses["ImageToReference"].tolist() == [True, False, True]
+    assert reason in tracked.problems["ImageToReference"][1]
+    assert np.allclose(tracked.image_to("Reference")[0][2] @ torch.eye(4)[3].double(), a_rigid(2)[:, 3])
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
     [
-        ("Seq_Frame0001_ImageToReferenceTransform", "1 2 3", "16 finite numbers"),
-        ("Seq_Frame0001_ImageToReferenceTransform", "x " * 16, "16 finite numbers"),
-        ("Seq_Frame0001_ImageToReferenceTransform", "nan " * 16, "16 finite numbers"),
-        ("Seq_Frame0001_ImageToReferenceTransform", "1 " * 16, "0 0 0 1"),
-        ("Seq_Frame0001_Timestamp", "noon", "timestamp"),
+        ("12.5", 12.5),
+        ("12,5", 12.5),
+        ("2013-05-17T10:22:31.120", 1368786151.12),  # by `date --utc --date=... +%s.%2N`
+        ("2013-05-17 12:22:31.120000+02:00", 1368786151.12),
+        ("noon", np.nan),
+        ("", np.nan),
     ],
 )
-def test_bad_fields_are_named(tmp_path, key, value, message):
-    path = write_mha(tmp_path / "s.mha", fields=frame_fields() | {key: value})
-    with pytest.raises(DiffUSError, match=message):
+def test_timestamps_in_any_form(tmp_path, told, seconds):
+    fields = frame_fields() | {"Seq_Frame0001_Timestamp": told}
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    assert float(tracked.timestamps_s[1]) == pytest.approx(seconds, nan_ok=True)
+    assert float(tracked.timestamps_s[2]) == pytest.approx(10.2)
+
+
+@pytest.mark.parametrize(("first", "gap"), [(1, 1), (17, 1), (3, 2)])
+def test_frames_keep_the_numbers_of_their_file(tmp_path, first, gap):
+    fields = {}
+    for key, value in frame_fields(invalid=(1,)).items():
+        number = int(key[9:13])
+        fields[f"Seq_Frame{first + gap * number:04d}{key[13:]}"] = value
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    assert tracked.numbers == tuple(first + gap * index for index in range(COUNT))
+    matrices, valid = tracked.image_to("Reference")
+    assert valid.tolist() == [True, False, True]
+    assert np.allclose(matrices[2], a_rigid(2) @ np.diag([0.2, 0.2, 0.2, 1]))
+    assert any("gaps" in note for note in tracked.notes) == (gap > 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "element", "factor"), [(np.uint16, "MET_USHORT", 257), (np.int16, "MET_SHORT", 16),
+                                    (np.float32, "MET_FLOAT", 1 / 255), (np.int32, "MET_INT", 4)],
+)  # fmt: skip
+def test_deeper_gray_is_scaled_to_8_bits(tmp_path, kind, element, factor):
+    frames = FRAMES.copy()
+    frames[0, 0, 0] = 255
+    full = {257: 65535, 16: 4095, 1 / 255: 1.0, 4: 1023}[factor]  # white of as many bits as the values need
+    stored = (frames * float(factor)).astype(kind)
+    expected = np.rint(stored * (255 / full))
+    for path in (
+        write_mha(tmp_path / "s.mha", stored, element=element),
+        write_nrrd(tmp_path / "s.nrrd", stored, kind={"f": "float"}.get(np.dtype(kind).kind, np.dtype(kind).name)),
+        write_nrrd(tmp_path / "b.nrrd", stored.astype(np.dtype(kind).newbyteorder(">")), extra=["endian: big"],
+                   kind={"f": "float"}.get(np.dtype(kind).kind, np.dtype(kind).name)),
+    ):  # fmt: skip
+        tracked = read_tracked_frames(path)
+        assert tracked.images.dtype == torch.uint8 and np.array_equal(tracked.images, expected)
+        assert any("scaled to 8 bits" in note for note in tracked.notes)
+
+
+@pytest.mark.parametrize("told", ["XX", "N/A", "AMF", "MM"])
+def test_unknown_orientation_is_asked_for(tmp_path, told):
+    path = write_mha(tmp_path / "s.mha", FRAMES[:, ::-1], orientation=told)
+    with pytest.raises(DiffUSError, match="--orientation"):
         read_tracked_frames(path)
+    assert np.array_equal(read_tracked_frames(path, orientation="MN").images, FRAMES)
+
+
+def test_names_that_link_nothing_are_ignored_by_name(tmp_path):
+    fields = frame_fields() | {f"Seq_Frame{index:04d}_CalibrationTransform": "a " * 16 for index in range(COUNT)}
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    assert list(tracked.transforms) == ["ImageToReference"]
+    assert any("Calibration" in note and note.startswith("Ignored") for note in tracked.notes)
+
+
+def test_a_transform_of_the_whole_file_counts_for_every_frame(tmp_path):
+    fields = frame_fields() | {"ReferenceToRasTransform": words(a_rigid(9))}
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    matrices, _ = tracked.image_to("Ras")
+    assert np.allclose(matrices[1], a_rigid(9) @ a_rigid(1) @ np.diag([0.2, 0.2, 0.2, 1]))
 
 
 @pytest.mark.parametrize("write", [write_mha, write_nrrd])
@@ -251,8 +329,7 @@ def test_written_sequence_reads_back_everywhere(tmp_path):
     line = re.search(r"^Seq_Frame0001_ImageToReferenceTransform = (.*)$", header, re.M)
     assert len(line[0]) < 1000  # SlicerIGSIO's reader holds no longer lines
     assert np.allclose(np.reshape(line[1].split(), (4, 4)).astype(float), poses[1], rtol=1e-10)
-    with pytest.warns(DiffUSWarning, match="1 of 3"):
-        tracked = read_tracked_frames(path)
+    tracked = read_tracked_frames(path)
     assert np.array_equal(tracked.images, FRAMES)
     assert tracked.timestamps_s.tolist() == [0.0, 0.5, 1.25]
     assert tracked.matrices("Image", "Reference")[1].nonzero().flatten().tolist() == [0, 1]

