@@ -131,8 +131,7 @@ def run(arguments: argparse.Namespace) -> None:
     result = alignment.result
     write_transform(arguments.output, result.correction_ras)
     if arguments.report is not None:
-        report = registration_report(result, used) | tracking_report(placed)
-        report = json.dumps(report, indent=2)
+        report = json.dumps(registration_report(result, used) | tracking_report(placed), indent=2)
         with written_whole(arguments.report) as temporary:
             temporary.write_text(report + "\n", encoding="utf-8")
     if arguments.picture is not None:

@@ -111,10 +111,10 @@ def _nrrd_pixels(path: Path, fields: Mapping[str, str], data: bytes) -> np.ndarr
     encoding = fields.get("encoding", "").lower()
     if encoding not in ("raw", "gz", "gzip") or "data file" in fields or "datafile" in fields:
         raise DiffUSError(f"{path} keeps its pixels apart or packed otherwise; save it as one raw or gzip NRRD file.")
-    kind = next((kind for kind, names in _NRRD_TYPES.items() if fields.get("type", "").lower() in names), None)
-    if kind is None:
+    code = next((code for code, names in _NRRD_TYPES.items() if fields.get("type", "").lower() in names), None)
+    if code is None:
         raise DiffUSError(f"{path} holds {fields.get('type', 'unknown')} pixels; give gray or RGB B-mode images.")
-    kind = np.dtype((">" if fields.get("endian", "").lower() == "big" else "<") + kind)
+    kind = np.dtype((">" if fields.get("endian", "").lower() == "big" else "<") + code)
     try:
         pixels = data if encoding == "raw" else gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:

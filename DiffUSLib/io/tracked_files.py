@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -146,7 +146,7 @@ def _numbers(frames: Mapping[int, Mapping[str, str]], count: int, path: str, not
     return numbers
 
 
-def _transforms(rows: list[Mapping[str, str]]) -> tuple[dict[str, torch.Tensor], dict[str, dict[int, str]]]:
+def _transforms(rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, torch.Tensor], dict[str, dict[int, str]]]:
     """(N, 4, 4) matrices by name, and for each name what is wrong with which frames."""
     names = sorted({key.removesuffix("Transform") for row in rows for key in row if key.endswith("Transform")} - {""})
     transforms = {name: torch.eye(4, dtype=torch.float64).repeat(len(rows), 1, 1) for name in names}
@@ -176,7 +176,7 @@ def _constants(fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
     return found
 
 
-def _flags(rows: list[Mapping[str, str]], keys: tuple[str, ...]) -> torch.Tensor:
+def _flags(rows: Sequence[Mapping[str, str]], keys: tuple[str, ...]) -> torch.Tensor:
     """(N,) bool: none of the keys says anything but OK."""
     return torch.tensor([all(row.get(key, "OK").upper() == "OK" for key in keys) for row in rows], dtype=torch.bool)
 

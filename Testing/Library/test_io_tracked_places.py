@@ -89,7 +89,11 @@ LEFT_HANDED = CALIBRATION @ np.diag([1, 1, -1, 1.0])
         (APART, {**SPLIT, "ReferenceToRas": REGISTRATION}, ""),
         (APART, {"ImageToProbe": FLAT, "ReferenceToRas": REGISTRATION}, ""),
         (APART, {"ImageToProbe": LEFT_HANDED, "ReferenceToRas": REGISTRATION}, ""),
-        ({"ProbeToTracker": PROBE}, {"ImageToProbe": CALIBRATION, "TrackerToRas": REGISTRATION @ inverse(REFERENCE)}, ""),
+        (
+            {"ProbeToTracker": PROBE},
+            {"ImageToProbe": CALIBRATION, "TrackerToRas": REGISTRATION @ inverse(REFERENCE)},
+            "",
+        ),
         (
             {"ImageToReference": IN_REFERENCE, "ReferenceToRas": REGISTRATION, "ReferenceToImage": inverse(truth())},
             {},
