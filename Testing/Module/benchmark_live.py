@@ -31,7 +31,7 @@ def prepare(host):
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
     widget.logic.getParameterNode().volume = SampleData.SampleDataLogic.hostClick("DiffUS head (CT)")[0]
     widget.ui.addButton.click()
-    host.wait_until(lambda: widget.session.transducer is not None and widget.session.live.framesPerSecond() >= 0, 120)
+    host.wait_until(lambda: widget.session.transducer is not None, 120)
     host.process_events(1.0)
     node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
     single = (
@@ -78,7 +78,7 @@ def main():
     from DiffUSLib import one_core_left_free
 
     widget = prepare(host)
-    probe, settings = widget.session.probe, widget.session.live._settings
+    probe, settings = widget.session.image.probe, widget.session.image.renderer._settings
     with one_core_left_free():
         threads = torch.get_num_threads()
     print(f"{probe.lines} lines x {settings.samples} samples to {settings.width_px} x {settings.height_px}, "

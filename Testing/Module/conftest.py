@@ -42,7 +42,8 @@ def place(widget, entry_ras_mm, target_ras_mm):
     """Place the transducer by entry and target, as a script would."""
     from DiffUSLib import look_at
 
-    widget.session.withMaps(lambda: widget.session.setPose(look_at(entry_ras_mm, target_ras_mm).numpy()))
+    pose = look_at(entry_ras_mm, target_ras_mm).numpy()
+    widget.session.errands.withMaps(lambda: widget.session.actions.setPose(pose))
 
 
 def image_of(widget):
@@ -57,7 +58,7 @@ class Images:
 
     def __init__(self, widget):
         self.count = 0
-        widget.session.imageShown.connect(self._more)
+        widget.session.image.shown.connect(self._more)
 
     def _more(self, pixels, pose):
         self.count += 1

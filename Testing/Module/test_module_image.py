@@ -96,7 +96,7 @@ def test_image_plane_is_upright_and_fits_in_its_view(host, placed):
     host.process_events(0.1)
     view = host.view("DiffUSImage")
     pose = placed.session.transducer.pose()
-    left, right, top, bottom = placed.session.probe.extent_mm()
+    left, right, top, bottom = placed.session.image.probe.extent_mm()
     width, height = view.window.GetSize()
     for x, y in ((left, top), (right, top), (left, bottom), (right, bottom)):
         column, row = view.rasToDisplay((pose @ [x, y, 0, 1])[:3])

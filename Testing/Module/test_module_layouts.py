@@ -27,7 +27,7 @@ start()
 
 def test_reopened_in_a_fresh_application_before_the_module_is(host, placed, tmp_path):
     wait_for_image(host, placed, placed.ui.addButton.click)
-    assert placed.session.layout.isShown
+    assert placed.session.image.layout.isShown
     host.save_scene(tmp_path / "scene.mrb")
     (tmp_path / "look.py").write_text(SCRIPT, encoding="utf-8")
     command = [sys.executable, "-m", "Testing.Host.run_script", "DiffUS", tmp_path / "look.py", tmp_path / "scene.mrb"]

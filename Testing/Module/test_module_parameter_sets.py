@@ -14,7 +14,7 @@ def two_sets(host, placed):
     assert placed.session.transducer is None
     placed.ui.modalityCombo.currentIndex = 1
     placed.ui.volumeSelector.setCurrentNode(add_ct("Other", sphere_ras_mm=(10, -5, 10)))
-    placed.session.choosePreset("linear_high_frequency")
+    placed.session.actions.choosePreset("linear_high_frequency")
     placed.ui.gainSlider.value = 7
     x, y, z = SPHERE_RAS_MM
     wait_for_image(host, placed, lambda: place(placed, (x, y, z + 20), (x, y, z)))
@@ -27,7 +27,7 @@ def state(widget):
         "set": ui.parameterSetSelector.currentNode().GetName(),
         "volume": ui.volumeSelector.currentNode().GetName(),
         "transducer": session.transducer.name,
-        "probe": session.probe.name,
+        "probe": session.image.probe.name,
         "gain": ui.gainSlider.value,
         "face": tuple(np.round(session.transducer.pose()[:3, 3], 6)),
     }

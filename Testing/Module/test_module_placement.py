@@ -227,12 +227,12 @@ def test_several_transducers_keep_their_own_probes(host, placed):
     placed.ui.presetCombo.currentIndex = 4
     placed.ui.presetCombo.activated(4)
     host.process_events(0.2)
-    kind = placed.session.probe.kind, placed.session.probe.depth_mm
+    kind = placed.session.image.probe.kind, placed.session.image.probe.depth_mm
     wait_for_image(host, placed, lambda: placed.ui.transducerSelector.setCurrentNode(first))
-    assert placed.session.probe.name == "Craniotomy curvilinear"
+    assert placed.session.image.probe.name == "Craniotomy curvilinear"
     assert placed.session.transducer.image is images
     wait_for_image(host, placed, lambda: placed.ui.transducerSelector.setCurrentNode(second))
-    assert (placed.session.probe.kind, placed.session.probe.depth_mm) == kind
+    assert (placed.session.image.probe.kind, placed.session.image.probe.depth_mm) == kind
 
 
 def test_only_transducers_are_offered_as_transducers(host, placed):
@@ -249,6 +249,6 @@ def test_every_preset_renders(host, placed, preset):
     other = (placed.ui.presetCombo.currentIndex + 1) % 6 if preset == placed.ui.presetCombo.currentIndex else preset
     placed.ui.presetCombo.currentIndex = other
     wait_for_image(host, placed, lambda: placed.ui.presetCombo.activated(other))
-    assert placed.session.probe.name == names[other]
+    assert placed.session.image.probe.name == names[other]
     pixels = placed.session.transducer.image.GetImageData().GetScalarRange()
     assert pixels[1] > 100

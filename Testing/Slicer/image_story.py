@@ -157,7 +157,7 @@ def worldBounds(volume):
 def reopenScene(story):
     """Tomorrow: everything is as it was, the image to the last pixel."""
     ui, session = story.ui, story.session
-    pose, pixels, probe = session.transducer.pose(), story.pixels(), session.probe
+    pose, pixels, probe = session.transducer.pose(), story.pixels(), session.image.probe
     sweeps = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode")
     assert slicer.util.saveScene(story.path("user_story.mrb"), {})
     slicer.mrmlScene.Clear(0)
@@ -168,7 +168,7 @@ def reopenScene(story):
     assert ui.volumeSelector.currentNode().GetName() == "DiffUS head (MRI)"
     assert ui.gainSlider.value == 12
     assert session.parameters.preset == "burr_hole_sector"
-    assert session.probe == probe
+    assert session.image.probe == probe
     assert np.allclose(session.transducer.pose(), pose)
     assert np.array_equal(again, pixels)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == sweeps

@@ -30,7 +30,7 @@ class Story:
         self.folder, self.widget = folder, slicer.modules.DiffUSWidget
         self.ui, self.session = self.widget.ui, self.widget.session
         self._images = 0
-        self.session.imageShown.connect(self._onImage)
+        self.session.image.shown.connect(self._onImage)
 
     def _onImage(self, pixels, pose):
         self._images += 1
@@ -64,7 +64,7 @@ class Story:
         assert slicer.util.mainWindow().grab().save(self.path(f"{name}.png")), f"no screenshot {name}"
 
     def close(self):
-        self.session.imageShown.disconnect(self._onImage)
+        self.session.image.shown.disconnect(self._onImage)
 
 
 def run(stories, folder):

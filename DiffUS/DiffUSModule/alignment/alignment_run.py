@@ -86,7 +86,7 @@ class AlignmentRun(VTKObservationMixin):
         self._began = time.perf_counter()
         self._setState(State.WAITING)
         self._makeJob = lambda maps: AlignmentJob(makeSlices, volume, maps, settings)
-        self._session.withMaps(self._onPatientChanged)
+        self._session.errands.withMaps(self._onPatientChanged)
         self._onPatientChanged()  # a volume that failed before tells nothing more
 
     def stop(self):
@@ -130,7 +130,7 @@ class AlignmentRun(VTKObservationMixin):
     @property
     def seconds(self):
         """Since the start; stands still when the run has ended."""
-        return time.perf_counter() - self._began if self.state in (State.WAITING, State.RUNNING) else self._seconds
+        return time.perf_counter() - self._began if self.isBusy else self._seconds
 
     @property
     def correctionNode(self):
@@ -138,9 +138,14 @@ class AlignmentRun(VTKObservationMixin):
         return self._correction.node if self._correction is not None else None
 
     @property
+    def isBusy(self):
+        """True while it waits or works."""
+        return self.state in (State.WAITING, State.RUNNING)
+
+    @property
     def isPending(self):
         """True until the user has decided."""
-        return self.state in (State.WAITING, State.RUNNING, State.DONE)
+        return self.isBusy or self.state is State.DONE
 
     @property
     def isWaitingForAnother(self):

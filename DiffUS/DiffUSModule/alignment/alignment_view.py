@@ -5,23 +5,13 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..scene.transducer import showAsUltrasound
-from ..views.layout_switch import SLICE_VIEW, LayoutSwitch
+from ..views.layout_switch import LayoutSwitch
+from ..views.layouts import ALIGNMENT_LAYOUT, OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW
 from ..views.plane_follower import PlaneFollower
 from ..views.slice_planes import alignSlice, fitSlice, imagePlane
 from .ultrasound_source import isThreeDimensional
 
-LAYOUT_ID = 7295
-OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW = "DiffUSOverlay", "DiffUSPatient", "DiffUSScore"
 OVERLAY_ROLE = "DiffUS.Overlay"
-DESCRIPTION = (
-    '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
-    + SLICE_VIEW.format(tag=OVERLAY_VIEW, label="US", color="#E6B422")
-    + SLICE_VIEW.format(tag=PATIENT_VIEW, label="MR", color="#4A90D9")
-    + '</layout></item><item><layout type="horizontal" split="true">'
-    '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
-    f'</view></item><item><view class="vtkMRMLPlotViewNode" singletontag="{SCORE_VIEW}">'
-    '<property name="viewlabel" action="default">P</property></view></item></layout></item></layout>'
-)
 
 
 class AlignmentView:
@@ -33,7 +23,7 @@ class AlignmentView:
 
     def __init__(self):
         self._follower = PlaneFollower()
-        self._switch = LayoutSwitch(LAYOUT_ID, DESCRIPTION)
+        self._switch = LayoutSwitch(ALIGNMENT_LAYOUT)
 
     @property
     def isShown(self):

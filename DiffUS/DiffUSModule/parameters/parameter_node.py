@@ -160,7 +160,7 @@ class DiffUSParameterNode:
     """
     volume - the patient: MRI, CT, label map or segmentation.
     modality - what its intensities mean.
-    anchors, anchorsVolume - anchors of the impedance curve as edited (see anchors.py), and the volume they are of.
+    anchors, anchorsVolume - anchors of the impedance curve as edited (edited_anchors.py), and of which volume.
     transducer - the transform TransducerToRas of the active transducer.
     preset - name of the probe preset that the geometry came from.
     probe - the fan of the active transducer.

@@ -15,7 +15,7 @@ class CurveSection(Section):
 
     def __init__(self, ui, session):
         super().__init__(ui, session)
-        self._layout = CurveLayout(session)
+        self._layout = CurveLayout(session.image.layout)
         self._shown = self._plotted = None
         ui.anchorTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         ui.anchorTable.connect("cellChanged(int,int)", self.onCell)
@@ -101,14 +101,14 @@ class CurveSection(Section):
 
     def onCollapsed(self, isCollapsed):
         if not isCollapsed and self.session.patient.node is not None and self.session.isActive:
-            self.session.withMaps(self.update)
+            self.session.errands.withMaps(self.update)
 
     def onShow(self, isOn):
         if not isOn:
             self._layout.hide()
         elif self.session.patient.node is not None:
             self._plotted = None
-            self.session.withMaps(self.update)
+            self.session.errands.withMaps(self.update)
 
     def onCell(self, row, column):
         self.attempt(self._edit, row, column)
@@ -144,7 +144,7 @@ class CurveSection(Section):
 
     def _store(self, anchors):
         storeAnchors(self.session.parameters, anchors)
-        self.session.withMaps(self.update)
+        self.session.errands.withMaps(self.update)
 
     def close(self):
         setIfDifferent(self.ui.curveButton, "checked", False)

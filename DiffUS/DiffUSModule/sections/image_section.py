@@ -16,7 +16,7 @@ class ImageSection(Section):
 
     def __init__(self, ui, session):
         super().__init__(ui, session)
-        session.imageShown.connect(self.onImageShown)
+        session.image.shown.connect(self.onImageShown)
 
     def update(self):
         parameters = self.session.parameters
@@ -30,5 +30,5 @@ class ImageSection(Section):
             setIfDifferent(getattr(self.ui, name), "enabled", parameters.look == Look.CLINICAL)
 
     def onImageShown(self, pixels, pose):
-        rate = self.session.live.framesPerSecond()
+        rate = self.session.image.renderer.framesPerSecond()
         setIfDifferent(self.ui.rateLabel, "text", _("{rate:.0f} images/s").format(rate=rate) if rate else "")

@@ -4,7 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from ..scene import exports as keep
+from ..scene import exports
 from ..scene.sweep_recorder import SweepRecorder
 from ..work.background import BackgroundTask
 from ..work.messages import explain
@@ -18,7 +18,7 @@ class KeepSection(Section):
         super().__init__(ui, session)
         self.recorder = SweepRecorder()
         self._export = None
-        session.imageShown.connect(self.onImageShown)
+        session.image.shown.connect(self.onImageShown)
         ui.snapshotButton.connect("clicked()", lambda: self.attempt(self.onSnapshot))
         ui.exportImageButton.connect("clicked()", lambda: self.attempt(self.onExportImage))
         ui.recordButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onRecord, isOn))
@@ -49,7 +49,7 @@ class KeepSection(Section):
             self._note(_("Recording: {count} images").format(count=self.recorder.frameCount))
 
     def onSnapshot(self):
-        node = keep.snapshot(self.session.transducer)
+        node = exports.snapshot(self.session.transducer)
         self._note(_("Snapshot: {name}").format(name=node.GetName()))
 
     def onRecord(self, isOn):
@@ -73,7 +73,7 @@ class KeepSection(Section):
     def onExportImage(self):
         path = self._askPath(_("Export image"), _("Images (*.png *.nrrd *.nii.gz *.nii *.mha)"))
         if path:
-            keep.exportImage(self.session.transducer, path)
+            exports.exportImage(self.session.transducer, path)
             self._note(_("Written: {path}").format(path=path))
 
     def onExportSweep(self):
@@ -98,7 +98,7 @@ class KeepSection(Section):
 
         self._note(_("Writing {count} images...").format(count=self.recorder.frameCount))
         self._export = BackgroundTask(
-            lambda: keep.sweepSteps(path, frames), finish, fail, onProgress=lambda step: None
+            lambda: exports.sweepSteps(path, frames), finish, fail, onProgress=lambda step: None
         )
         self.update()
 

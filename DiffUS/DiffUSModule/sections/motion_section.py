@@ -3,7 +3,7 @@
 import qt
 import slicer
 
-from ..scene.transducer_placement import ProbeMotion
+from ..work.transducer_placement import ProbeMotion
 from .section import Section, setIfDifferent
 
 MOTION_NAMES = ("pan", "push", "slide", "rock", "tilt", "rotate")

@@ -21,7 +21,7 @@ class StatusSection(Section):
         isInstalled = torch_status.isTorchInstalled()
         setIfDifferent(ui.statusLabel, "text", self._statusText(isInstalled, patient))
         ui.installButton.setVisible(not isInstalled)
-        ui.cancelButton.setVisible(patient.isBusy or bool(self.session.activity))
+        ui.cancelButton.setVisible(patient.isBusy or bool(self.session.errands.activity))
         message = patient.error or self.session.message
         setIfDifferent(ui.messageLabel, "text", message)
         ui.messageLabel.setVisible(bool(message))
@@ -31,8 +31,8 @@ class StatusSection(Section):
     def _statusText(self, isInstalled, patient):
         if not isInstalled:
             return _("DiffUS needs PyTorch to compute images; it is not installed.")
-        if self.session.activity:
-            return self.session.activity
+        if self.session.errands.activity:
+            return self.session.errands.activity
         if patient.isBusy:
             return _("Preparing {name}...").format(name=patient.node.GetName())
         version = torch_status.torchVersion()

@@ -4,8 +4,8 @@ import slicer
 
 from ..parameters.parameter_node import ProbeKind
 from ..parameters.probe_settings import presetNames
-from ..scene import transducer_placement as placement
 from ..scene.transducer import ROLE_ATTRIBUTE
+from ..work import transducer_placement
 from .section import Section, setIfDifferent
 
 
@@ -18,12 +18,12 @@ class TransducerSection(Section):
         ui.presetCombo.addItems([text for _name, text in presetNames()])
         ui.transducerSelector.addAttribute("vtkMRMLLinearTransformNode", ROLE_ATTRIBUTE, "Transducer")
         ui.presetCombo.connect("activated(int)", self.onPreset)
-        ui.addButton.connect("clicked()", lambda: session.withMaps(session.addTransducer))
+        ui.addButton.connect("clicked()", lambda: session.errands.withMaps(session.actions.add))
         ui.lineButton.connect("clicked()", lambda: self.attempt(self.onLine))
         ui.sliceButton.connect("clicked()", lambda: self.attempt(self.onSlice))
         ui.skinButton.connect("clicked()", lambda: self.onSnap(False))
         ui.brainButton.connect("clicked()", lambda: self.onSnap(True))
-        ui.undoButton.connect("clicked()", lambda: self.attempt(session.undo))
+        ui.undoButton.connect("clicked()", lambda: self.attempt(session.actions.undo))
         # Expanding a section shows all its rows, also those that this fan does not have.
         ui.shapeSection.connect("contentsCollapsed(bool)", lambda: self.update())
         ui.transducerSection.connect("contentsCollapsed(bool)", lambda: self.update())
@@ -38,7 +38,7 @@ class TransducerSection(Section):
             setIfDifferent(button, "enabled", hasVolume)
         for button in (ui.skinButton, ui.brainButton):
             setIfDifferent(button, "enabled", hasVolume and hasTransducer)
-        setIfDifferent(ui.undoButton, "enabled", self.session.history.canUndo)
+        setIfDifferent(ui.undoButton, "enabled", self.session.active.history.canUndo)
         if parameters.preset in self._presets:
             setIfDifferent(ui.presetCombo, "currentIndex", self._presets.index(parameters.preset))
         kind = parameters.probe.kind
@@ -54,7 +54,7 @@ class TransducerSection(Section):
         self._followLine(parameters)
 
     def _updateSliceNames(self):
-        combo, names = self.ui.sliceCombo, placement.sliceViewNames()
+        combo, names = self.ui.sliceCombo, transducer_placement.sliceViewNames()
         if names != [combo.itemText(index) for index in range(combo.count)]:
             combo.clear()
             combo.addItems(names)
@@ -81,22 +81,22 @@ class TransducerSection(Section):
             return
         if self._line.GetNumberOfDefinedControlPoints() == 2:
             if self.session.transducer is None:
-                self.session.withMaps(lambda: placement.placeByLine(self.session))
+                self.session.errands.withMaps(lambda: transducer_placement.placeByLine(self.session))
             else:
-                self.attempt(placement.placeByLine, self.session)
+                self.attempt(transducer_placement.placeByLine, self.session)
 
     def close(self):
         self._observeLine(None)
 
     def onPreset(self, index):
-        self.attempt(self.session.choosePreset, self._presets[index])
+        self.attempt(self.session.actions.choosePreset, self._presets[index])
 
     def onLine(self):
-        placement.startLine(self.session)
+        transducer_placement.startLine(self.session)
 
     def onSlice(self):
         name = self.ui.sliceCombo.currentText
-        self.session.withMaps(lambda: placement.placeFromSlice(self.session, name))
+        self.session.errands.withMaps(lambda: transducer_placement.placeFromSlice(self.session, name))
 
     def onSnap(self, beneathBone):
-        self.session.withMaps(lambda: placement.snapToSurface(self.session, beneathBone))
+        self.session.errands.withMaps(lambda: transducer_placement.snapToSurface(self.session, beneathBone))

@@ -57,17 +57,17 @@ class VolumeSection(Section):
 
     def onImpedance(self, isOn):
         if isOn:
-            self.session.withMaps(self._showImpedance)
+            self.session.errands.withMaps(self._showImpedance)
         elif self._shownNode is not None:
             node, self._shownNode, self._shownMaps = self._shownNode, None, None
             if slicer.mrmlScene.IsNodePresent(node):
-                self.session.overImage(lambda: impedance_volume.hideImpedance(node))
+                self.session.actions.overImage(lambda: impedance_volume.hideImpedance(node))
 
     def _showImpedance(self):
         patient = self.session.patient
         self._shownNode, self._shownMaps = patient.node, patient.maps
         impedance_volume.updateImpedance(patient.node, patient.maps)
-        self.session.overImage(lambda: impedance_volume.showImpedance(patient.node))
+        self.session.actions.overImage(lambda: impedance_volume.showImpedance(patient.node))
         impedance_volume.showLegend(patient.node)
 
     def close(self):
@@ -80,4 +80,4 @@ class VolumeSection(Section):
         def choose(phantom):
             self.session.parameters.volume = addSampleHead(phantom, "t1")
 
-        self.session.inBackground(_("Making the sample head..."), makeSampleHead, choose)
+        self.session.errands.inBackground(_("Making the sample head..."), makeSampleHead, choose)

@@ -2,20 +2,9 @@
 
 import slicer
 
-from ..alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
-from .layout_switch import SLICE_VIEW, LayoutSwitch
+from .layout_switch import LayoutSwitch
+from .layouts import IMAGE_LAYOUT, IMAGE_VIEW, OVERLAY_VIEW, PATIENT_VIEW, RESLICE_VIEW
 from .slice_planes import alignSlice, fitSlice
-
-LAYOUT_ID = 7294
-IMAGE_VIEW, RESLICE_VIEW = "DiffUSImage", "DiffUSReslice"
-DESCRIPTION = (
-    '<layout type="vertical" split="true"><item><layout type="horizontal" split="true">'
-    + SLICE_VIEW.format(tag=IMAGE_VIEW, label="US", color="#E6B422")
-    + SLICE_VIEW.format(tag=RESLICE_VIEW, label="MR", color="#4A90D9")
-    + '</layout></item><item><layout type="horizontal" split="true">'
-    '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
-    "</view></item>" + SLICE_VIEW.format(tag="Red", label="R", color="#F34A33") + "</layout></item></layout>"
-)
 
 
 class ImageLayout:
@@ -25,7 +14,7 @@ class ImageLayout:
     """
 
     def __init__(self):
-        self._switch = LayoutSwitch(LAYOUT_ID, DESCRIPTION)
+        self._switch = LayoutSwitch(IMAGE_LAYOUT)
 
     @property
     def isShown(self):

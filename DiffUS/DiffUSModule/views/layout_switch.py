@@ -2,18 +2,12 @@
 
 import slicer
 
-SLICE_VIEW = (
-    '<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">Axial'
-    '</property><property name="viewlabel" action="default">{label}</property>'
-    '<property name="viewcolor" action="default">{color}</property></view></item>'
-)
-"""A slice view in a layout's description, with a name, label and color of its own."""
-_own = set()
-"""IDs of all layouts of the module."""
+from .layouts import isOwn, registerLayouts
+
 _shown = []
-"""IDs of those that are shown now; the last one covers the others."""
+"""Numbers of the module's layouts that are shown now; the last one covers the others."""
 _users = []
-"""ID of the user's layout, once it was seen."""
+"""Number of the user's layout, once it was seen."""
 
 
 class LayoutSwitch:
@@ -22,13 +16,11 @@ class LayoutSwitch:
     One may be shown over the other; what was below comes back first, and the user's layout in the end.
 
     Args:
-        layoutID: a number of its own among all layouts.
-        description: of the layout, XML.
+        layout: one of layouts.LAYOUTS.
     """
 
-    def __init__(self, layoutID, description):
-        self._layoutID, self._description = layoutID, description
-        _own.add(layoutID)
+    def __init__(self, layout):
+        self._layoutID = layout.identifier
 
     @property
     def isShown(self):
@@ -40,10 +32,9 @@ class LayoutSwitch:
         if manager is None or self.isShown:
             return
         node = manager.layoutLogic().GetLayoutNode()
-        if not node.IsLayoutDescription(self._layoutID):
-            node.AddLayoutDescription(self._layoutID, self._description)
+        registerLayouts(node)
         current = node.GetViewArrangement()
-        if current not in _own:  # one of them is current already where a scene was saved with it
+        if not isOwn(current):  # one of them is current already where a scene was saved with it
             _users[:] = [current]
         _shown.append(self._layoutID)
         node.SetViewArrangement(self._layoutID)

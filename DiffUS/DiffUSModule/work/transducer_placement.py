@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
+from ..views.layouts import OWN_SLICE_VIEWS
 from ..views.slice_planes import poseFromSlice
 
 FACE_BELOW_EDGE = 0.08
@@ -24,7 +25,7 @@ def placeByLine(session):
     if line is None or line.GetNumberOfDefinedControlPoints() < 2:
         raise DiffUSError(_("Draw a line first: from where the probe touches to what it looks at."))
     entry, target = (np.array(line.GetNthControlPointPositionWorld(index)) for index in (0, 1))
-    session.setPose(look_at(entry, target, session.parameters.roll).numpy())
+    session.actions.setPose(look_at(entry, target, session.parameters.roll).numpy())
 
 
 def startLine(session):
@@ -48,17 +49,13 @@ def placeFromSlice(session, viewName):
     if widget is None:
         raise DiffUSError(_("There is no slice view named {name}; choose another one.").format(name=viewName))
     node = widget.mrmlSliceNode()
-    session.setPose(poseFromSlice(node, FACE_BELOW_EDGE * node.GetFieldOfView()[1]))
+    session.actions.setPose(poseFromSlice(node, FACE_BELOW_EDGE * node.GetFieldOfView()[1]))
 
 
 def sliceViewNames():
     """Slice views that the user may place from: all but the module's own."""
-    from ..alignment.alignment_view import OVERLAY_VIEW, PATIENT_VIEW
-    from ..views.image_layout import IMAGE_VIEW, RESLICE_VIEW
-
-    own = (IMAGE_VIEW, RESLICE_VIEW, OVERLAY_VIEW, PATIENT_VIEW)
     manager = slicer.app.layoutManager()
-    return [name for name in manager.sliceViewNames() if name not in own] if manager else []
+    return [name for name in manager.sliceViewNames() if name not in OWN_SLICE_VIEWS] if manager else []
 
 
 def snapToSurface(session, beneathBone):
@@ -74,7 +71,7 @@ def snapToSurface(session, beneathBone):
     if session.transducer is None:
         raise DiffUSError(_("Place a transducer first."))
     pose = torch.from_numpy(session.transducer.pose())
-    session.setPose(snap_to_surface(session.patient.maps, pose, beneath_bone=beneathBone).numpy())
+    session.actions.setPose(snap_to_surface(session.patient.maps, pose, beneath_bone=beneathBone).numpy())
 
 
 class ProbeMotion:

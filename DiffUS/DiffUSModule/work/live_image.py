@@ -1,0 +1,80 @@
+"""The image of the active transducer: rendered when something changed, put into the scene, and its views aligned."""
+
+from slicer.i18n import tr as _
+
+from ..parameters.probe_settings import probeFromParameters, renderSettingsFromParameters
+from .live_renderer import LiveRenderer
+from .messages import explain
+from .signal import Signal
+
+LEAST_COVERAGE = 0.01
+"""Share of the fan within the volume below which the image shows nothing."""
+
+
+class LiveImage:
+    """Probe, settings and maps in, an image in the scene out.
+
+    Attributes:
+        shown: signal with (pixels, pose): a new image is in the scene.
+        renderer: LiveRenderer.
+        layout: ImageLayout.
+        probe: DiffUSLib's Probe as the panel describes it, or None.
+
+    Args:
+        active: see active_transducer.ActiveTransducer.
+        say: function that shows a sentence to the user.
+    """
+
+    def __init__(self, layout, active, say):
+        self.shown, self.probe = Signal(), None
+        self._active, self._say = active, say
+        self._settings = None
+        self.layout = layout
+        self.renderer = LiveRenderer(lambda: active.transducer.pose())
+        self.renderer.rendered.connect(self._onRendered)
+        self.renderer.failed.connect(lambda error: say(explain(error)))
+
+    def update(self, parameters):
+        """Probe and settings as the parameters want them."""
+        try:
+            probe = probeFromParameters(parameters)
+        except ValueError as error:
+            self._say(explain(error))
+        else:
+            if probe != self.probe:
+                self.probe = probe
+                self.renderer.setProbe(probe)
+                self.layout.fit(probe.extent_mm())
+            self._active.setProbe(parameters.preset, probe)
+        if self._active.transducer is None:  # settings need torch, whose import takes seconds: not before the first
+            return
+        settings = renderSettingsFromParameters(parameters)
+        if settings != self._settings:
+            self._settings = settings
+            self.renderer.setSettings(settings)
+
+    def updateLayout(self, parameters):
+        """Show the layout if it is wanted, and in its views what the parameters want."""
+        wanted = parameters.imageLayout and self._active.transducer is not None
+        if wanted and not self.layout.isShown:
+            self.layout.show()
+            self.layout.fit(self.probe.extent_mm())
+        elif not wanted:
+            self.layout.hide()
+        image = self._active.transducer.image if self._active.transducer else None
+        self.layout.setVolumes(image, parameters.volume, parameters.overlay)
+
+    def close(self):
+        """Nothing is rendered until there are parameters again."""
+        self.renderer.stop()
+        self.renderer.setMaps(None)
+        self.probe = self._settings = None
+
+    def _onRendered(self, pixels, imageToTransducer):
+        transducer = self._active.transducer
+        pose = transducer.pose()
+        transducer.setImage(pixels, imageToTransducer)
+        self.layout.align(pose, self.probe.extent_mm())
+        outside = _("The transducer does not look at the volume; move it or snap it to a surface.")
+        self._say(outside if self.renderer.coverage < LEAST_COVERAGE else self.renderer.warning)
+        self.shown.emit(pixels, pose)
