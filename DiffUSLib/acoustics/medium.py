@@ -1,4 +1,4 @@
-"""The acoustic maps as the renderer samples them: channels side by side, relative to the medium outside."""
+"""The acoustic maps as the renderer samples them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear
+from DiffUSLib.geometry.sampling import Sampler, ras_to_index
 
 if TYPE_CHECKING:
     from DiffUSLib.acoustics.maps import AcousticMaps
@@ -30,33 +30,26 @@ class Medium:
 
     def __init__(self, maps: AcousticMaps, device: torch.device, dtype: torch.dtype):
         self._maps = maps
-        impedance = maps.impedance.to(device=device, dtype=dtype)
         outside = maps.outside
-        self._channels = torch.stack(
-            [
-                impedance - outside.impedance_mrayl,
-                maps.attenuation.to(impedance) - outside.attenuation_db_cm_mhz,
-                maps.echogenicity.to(impedance) - outside.echogenicity,
-            ],
-            dim=-1,
-        )
-        self._outside = torch.tensor(
-            [outside.impedance_mrayl, outside.attenuation_db_cm_mhz, outside.echogenicity, 0.0],
-            dtype=dtype,
-            device=device,
-        )
-        self.ras_to_grid = ras_to_grid(maps.ijk_to_ras, tuple(impedance.shape)).to(device=device, dtype=dtype)
+        grids = [
+            values.to(device=device, dtype=dtype) for values in (maps.impedance, maps.attenuation, maps.echogenicity)
+        ]
+        self._sampler = Sampler(grids, (outside.impedance_mrayl, outside.attenuation_db_cm_mhz, outside.echogenicity))
+        self.ras_to_index = ras_to_index(maps.ijk_to_ras).to(device=device, dtype=dtype)
 
-    def sample(self, grid: torch.Tensor, channels: int = 3) -> torch.Tensor:
-        """The first channels at points (..., 3), mapped by `ras_to_grid`: (channels, ...)."""
-        values = sample_trilinear(self._channels[..., :channels], grid)
-        return values + self._outside[:channels].reshape(-1, *[1] * (grid.ndim - 1))
+    def sample(self, index: torch.Tensor, channels: int = 3) -> torch.Tensor:
+        """The first channels at voxel coordinates (..., 3), mapped by `ras_to_index`: (channels, ...)."""
+        return self._sampler(index, channels)
+
+    def covers(self, index: torch.Tensor) -> torch.Tensor:
+        """(...) bool: which voxel coordinates (..., 3) lie in a voxel."""
+        sizes = torch.tensor(self._sampler.shape_kji[::-1], dtype=index.dtype, device=index.device)
+        return ((index >= -0.5) & (index <= sizes - 0.5)).all(dim=-1)
 
     def at(self, ijk_to_ras: torch.Tensor) -> Medium:
-        """The same medium elsewhere: it shares the channels. `ijk_to_ras` as in the maps."""
+        """The same medium elsewhere: it shares the grids. `ijk_to_ras` as in the maps."""
         moved = copy.copy(self)
-        shape = tuple(self._maps.impedance.shape)
-        moved.ras_to_grid = ras_to_grid(ijk_to_ras, shape).to(self.ras_to_grid)
+        moved.ras_to_index = ras_to_index(ijk_to_ras).to(self.ras_to_index)
         return moved
 
     @functools.cached_property

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import written_whole
@@ -27,8 +27,8 @@ def reslice(voxels: torch.Tensor, ijk_to_ras: torch.Tensor, image_to_ras: torch.
     """
     rows, columns = torch.meshgrid(torch.arange(shape[0]), torch.arange(shape[1]), indexing="ij")
     pixels = torch.stack([columns, rows, torch.zeros_like(rows)], dim=-1).double()
-    grid = transform_points((ras_to_grid(ijk_to_ras, tuple(voxels.shape)) @ image_to_ras)[None], pixels)[0]
-    return sample_trilinear(voxels.detach().cpu().float()[..., None], grid.float())[0]
+    index = transform_points((ras_to_index(ijk_to_ras) @ image_to_ras)[None], pixels)[0]
+    return Sampler([voxels.detach().cpu().float()], [0.0])(index.float())[0]
 
 
 def write_overview(

@@ -12,7 +12,7 @@ from scipy import ndimage, optimize
 
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.geometry.pose import rigid_matrix
-from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io.frames import set_image_ijk_to_ras, transform_lps_to_ras
 from DiffUSLib.registration import RegistrationSettings, UltrasoundSlices
@@ -140,15 +140,14 @@ def _matrix(units: np.ndarray, center: torch.Tensor) -> torch.Tensor:
 def _reslice_cost(measure: Callable, slices: UltrasoundSlices, volume: Volume, smoothing_mm, lines, samples):
     observed = observe(slices, lines, samples, smoothing_mm)
     center = slices.centers_ras_mm.mean(0)
-    matrix = ras_to_grid(volume.ijk_to_ras, tuple(volume.voxels.shape))
-    channels = volume.voxels.unsqueeze(-1)
+    matrix, sample = ras_to_index(volume.ijk_to_ras), Sampler([volume.voxels], [0.0])
     origins, directions = observed.probe.scan_lines(dtype=torch.float32)
     depth = (torch.arange(samples) + 0.5) * (observed.probe.depth_mm / samples)
     points = origins[:, None] + directions[:, None] * depth[:, None]
 
     def cost(units):
         poses = (matrix @ _matrix(units, center) @ slices.transducer_to_ras).float()
-        image = sample_trilinear(channels, transform_points(poses, points))[0]
+        image = sample(transform_points(poses, points))[0]
         return -float(measure(image, observed.values, observed.weights).mean())
 
     return cost

@@ -42,9 +42,9 @@ def snap_to_surface(
     points = torch.zeros(len(along_mm), 3, dtype=torch.float64)
     points[:, 1] = along_mm
     medium = Medium(maps, torch.device("cpu"), torch.float32)
-    grid = transform_points((medium.ras_to_grid.double() @ pose)[None], points)[0]
-    impedance, _, echogenicity = medium.sample(grid.float(), channels=3)
-    tissue = (echogenicity > TISSUE_ECHOGENICITY) & (grid.abs() <= 1).all(dim=-1)
+    index = transform_points((medium.ras_to_index.double() @ pose)[None], points)[0]
+    impedance, _, echogenicity = medium.sample(index.float(), channels=3)
+    tissue = (echogenicity > TISSUE_ECHOGENICITY) & medium.covers(index)
     if not bool(tissue.any()):
         raise DiffUSError("the transducer does not look at the patient; point it at the volume first.")
     if beneath_bone:

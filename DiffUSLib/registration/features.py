@@ -11,7 +11,7 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
-from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.renderer import Renderer
@@ -116,9 +116,8 @@ class Features:
             "clinical", speckle=False, near_field=False, point_spread=False, log_compression=False, samples=samples
         )
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
-        self._channels = anatomy.channels.to(device)
-        matrix = ras_to_grid(anatomy.maps.ijk_to_ras, tuple(anatomy.channels.shape[:3]))
-        self._ras_to_grid = matrix.float().to(device)
+        self._sample = Sampler(anatomy.channels.to(device).unbind(-1), (0.0, 0.0))
+        self._ras_to_index = ras_to_index(anatomy.maps.ijk_to_ras).float().to(device)
         origins, directions = probe.scan_lines(dtype=torch.float32)
         self._step_mm = probe.depth_mm / samples
         depth = (torch.arange(samples) + 0.5) * self._step_mm
@@ -136,8 +135,7 @@ class Features:
         """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power."""
         pose = transducer_to_ras.float()
         rendered = torch.log10(self._render.scan_lines(pose).power * gain + _FLOOR)
-        grid = transform_points(self._ras_to_grid @ pose, self._points)
-        intensity, edge = sample_trilinear(self._channels, grid)
+        intensity, edge = self._sample(transform_points(self._ras_to_index @ pose, self._points))
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
         # A twentieth of the typical edge keeps flat regions from dividing by zero.
         return torch.stack([rendered, edge, along.square() / (edge + 0.05)], dim=1)

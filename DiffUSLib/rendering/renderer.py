@@ -159,6 +159,8 @@ class Renderer:
         self._step_mm = probe.depth_mm / settings.samples
         self._depth_mm = (torch.arange(settings.samples, **options) + 0.5) * self._step_mm
         self._boundary_mm = torch.arange(settings.samples + 1, **options) * self._step_mm
+        self._spacing_mm = probe.line_spacing_mm(self._depth_mm).clamp(min=MIN_LINE_SPACING_MM)
+        self._ring_down = RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
         offsets, weights = point_spread.elevation_quadrature(settings.elevation_planes)
         self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
         self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
@@ -207,7 +209,7 @@ class Renderer:
         diffuse = diffuse * seen
         specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
         if settings.near_field:
-            diffuse = diffuse + RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
+            diffuse = diffuse + self._ring_down
         power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
         if settings.paper_artifacts:
             power = artifacts.paper_blur(artifacts.paper_speckle(_amplitude(power), settings.seed)).square()
@@ -220,8 +222,9 @@ class Renderer:
     @_going_on_without_gpu_memory
     def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         """(B,) share of the fan that lies inside the volume; 0 means that the probe stands outside or looks away."""
-        grid = self._points(self._checked(transducer_to_ras), self._medium().ras_to_grid, 0.0)
-        return (grid.abs() <= 1).all(dim=-1).to(self.dtype).mean(dim=(1, 2))
+        medium = self._medium()
+        inside = medium.covers(self._points(self._checked(transducer_to_ras), medium.ras_to_index, 0.0))
+        return inside.to(self.dtype).mean(dim=(1, 2))
 
     def _checked(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         pose = torch.as_tensor(transducer_to_ras).to(device=self.device, dtype=self.dtype)
@@ -233,21 +236,24 @@ class Renderer:
         return pose[None] if pose.ndim == 2 else pose
 
     def _points(self, pose: torch.Tensor, ras_to_target: torch.Tensor, offset: float, between=False) -> torch.Tensor:
-        """(B, L, N+1, 3) samples, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas."""
+        """(B, L, N+1, 3) samples, or (B, L, N, 3) between them, in the target frame; offset in elevation sigmas.
+
+        The coordinates lie in planes of memory, which is quicker to work with.
+        """
         matrix = ras_to_target @ pose
         depth_mm = self._depth_mm if between else self._boundary_mm
-        origins = transform_points(matrix, self._origins)[:, :, None]
-        directions = transform_vectors(matrix, self._directions)[:, :, None]
-        points = origins + directions * depth_mm[:, None]
+        origins = transform_points(matrix, self._origins).movedim(-1, 0)[..., None]
+        directions = transform_vectors(matrix, self._directions).movedim(-1, 0)[..., None]
+        points = torch.addcmul(origins, directions, depth_mm)
         if offset:
             aside_mm = offset * point_spread.elevation_sigma_mm(self.probe, depth_mm)
-            points = points + matrix[:, None, None, :3, 2] * aside_mm[:, None]
-        return points
+            points = points + matrix[:, :3, 2].T[..., None, None] * aside_mm
+        return points.movedim(0, -1)
 
     def _sample(self, medium: Medium, pose: torch.Tensor, channels: int) -> torch.Tensor:
         """(channels, B, L, N+1), averaged over the thickness of the beam."""
         return sum(
-            weight * medium.sample(self._points(pose, medium.ras_to_grid, offset), channels)
+            weight * medium.sample(self._points(pose, medium.ras_to_index, offset), channels)
             for offset, weight in self._elevation
         )
 
@@ -262,8 +268,7 @@ class Renderer:
         """
         log_impedance = impedance.log()
         along = log_impedance.diff(dim=-1) / self._step_mm
-        spacing_mm = self.probe.line_spacing_mm(self._depth_mm).clamp(min=MIN_LINE_SPACING_MM)
-        across = torch.gradient(_between(log_impedance), dim=-2)[0] / spacing_mm
+        across = torch.gradient(_between(log_impedance), dim=-2)[0] / self._spacing_mm
         return (along.square() + across.square() + 1e-18).sqrt() / 2
 
     def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:

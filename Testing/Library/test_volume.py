@@ -4,12 +4,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from scipy.ndimage import map_coordinates
 
 from DiffUSLib.acoustics.shrink import shrink_volume
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.geometry.sampling import ras_to_grid, sample_trilinear, transform_points
+from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from Testing.Library.scenes import oblique_affine
 
@@ -26,18 +27,46 @@ def test_sampling_agrees_with_scipy_on_oblique_anisotropic_grids(angles, spacing
     voxels = rng.normal(size=shape[::-1])
     ijk = rng.uniform(0, np.array(shape) - 1, (50, 3))
     ras = ijk @ affine.numpy()[:3, :3].T + affine.numpy()[:3, 3]
-    grid = transform_points(ras_to_grid(affine, shape[::-1])[None], torch.from_numpy(ras))[0]
-    values = sample_trilinear(torch.from_numpy(voxels)[..., None], grid)[0]
+    index = transform_points(ras_to_index(affine)[None], torch.from_numpy(ras))[0]
+    values = Sampler([torch.from_numpy(voxels)], [0.0])(index)[0]
     expected = map_coordinates(voxels, ijk[:, ::-1].T, order=1)
     np.testing.assert_allclose(values.numpy(), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("is_wide", [False, True])  # all points within the grid, or some beyond its border
+@pytest.mark.parametrize("takes_gradient", [False, True])
+def test_values_and_slopes_agree_with_grid_sample_of_pytorch(is_wide, takes_gradient):
+    generator = torch.Generator().manual_seed(1)
+    grids = torch.randn(2, 5, 7, 9, dtype=torch.float64, generator=generator)
+    sizes = torch.tensor([9.0, 7.0, 5.0], dtype=torch.float64)
+    spread = torch.rand(300, 3, dtype=torch.float64, generator=generator)
+    index = (spread * (sizes + 6) - 3.5 if is_wide else spread * (sizes - 1.001)).requires_grad_()
+    reference = index.detach().clone().requires_grad_()
+    values = Sampler(grids.clone().requires_grad_(takes_gradient).unbind(), (0.5, -2.0))(index)
+    outside = torch.tensor([0.5, -2.0], dtype=torch.float64)
+    relative = (grids - outside[:, None, None, None])[None]
+    place = ((2 * reference + 1) / sizes - 1).reshape(1, -1, 1, 1, 3)
+    expected = F.grid_sample(relative, place, align_corners=False).reshape(2, -1) + outside[:, None]
+    np.testing.assert_allclose(values.detach(), expected.detach(), atol=1e-12)
+    weights = torch.randn(2, 300, dtype=torch.float64, generator=generator)
+    (slope,) = torch.autograd.grad((values * weights).sum(), index)
+    (expected_slope,) = torch.autograd.grad((expected * weights).sum(), reference)
+    np.testing.assert_allclose(slope, expected_slope, atol=1e-11)
+
+
+def test_grids_are_shared_not_copied():
+    grids = torch.zeros(2, 4, 4, 4)
+    sample = Sampler(grids.unbind(), (0.0, 0.0))
+    grids += 3.0
+    assert sample(torch.ones(1, 3)).flatten().tolist() == [3.0, 3.0]
+
+
 def test_outside_the_grid_is_zero_and_the_border_is_one_voxel_wide():
-    voxels = torch.ones(4, 4, 4, 1, dtype=torch.float64)
+    voxels = torch.ones(4, 4, 4, dtype=torch.float64)
     affine = torch.eye(4, dtype=torch.float64)
     points = torch.tensor([[3.0, 1, 1], [3.5, 1, 1], [4.0, 1, 1], [9.0, 1, 1]], dtype=torch.float64)
-    grid = transform_points(ras_to_grid(affine, (4, 4, 4))[None], points)[0]
-    np.testing.assert_allclose(sample_trilinear(voxels, grid)[0], [1, 0.5, 0, 0], atol=1e-12)
+    index = transform_points(ras_to_index(affine)[None], points)[0]
+    np.testing.assert_allclose(Sampler([voxels], [0.0])(index)[0], [1, 0.5, 0, 0], atol=1e-12)
 
 
 @pytest.mark.parametrize("shape", [(1, 6, 6), (6, 1, 6), (6, 6, 1)])
@@ -45,18 +74,18 @@ def test_a_volume_of_one_slice_is_sampled_in_its_plane(shape):
     voxels = torch.arange(36, dtype=torch.float64).reshape(shape)
     k, j, i = (torch.arange(n) for n in shape)
     index = torch.cartesian_prod(k, j, i).flip(1).double()
-    grid = transform_points(ras_to_grid(torch.eye(4, dtype=torch.float64), shape)[None], index)[0]
-    np.testing.assert_allclose(sample_trilinear(voxels[..., None], grid)[0], voxels.flatten(), atol=1e-9)
+    np.testing.assert_allclose(Sampler([voxels], [0.0])(index)[0], voxels.flatten(), atol=1e-9)
 
 
 def test_the_number_of_threads_does_not_change_the_values():
-    voxels, grid = torch.rand(8, 8, 8, 3), torch.rand(1000, 3) * 2.4 - 1.2
+    sample, index = Sampler(torch.rand(3, 8, 8, 8).unbind(), (0.0, 0.0, 0.0)), torch.rand(1000, 3) * 10 - 1
     kept = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = sample_trilinear(voxels, grid)
-        torch.set_num_threads(2)
-        assert torch.equal(one, sample_trilinear(voxels, grid))
+        one = sample(index)
+        for threads in (2, 3, 5):
+            torch.set_num_threads(threads)
+            assert torch.equal(one, sample(index))
     finally:
         torch.set_num_threads(kept)
 

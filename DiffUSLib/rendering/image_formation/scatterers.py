@@ -6,7 +6,7 @@ import functools
 
 import torch
 
-from DiffUSLib.geometry.sampling import sample_trilinear
+from DiffUSLib.geometry.sampling import Sampler
 
 CORRELATION_SITES = 3**-0.5
 """Standard deviation of the autocorrelation of the interpolated field (that of a cubic B-spline), in sites."""
@@ -20,14 +20,14 @@ _LATTICE_AXES = torch.linalg.qr(
 
 
 @functools.lru_cache(maxsize=4)
-def _field(seed: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """(S, S, S, 2) in-phase and quadrature amplitudes of variance 1/2 each, the first sites repeated at the end."""
+def _field(seed: int, device: torch.device, dtype: torch.dtype) -> Sampler:
+    """In-phase and quadrature amplitudes of variance 1/2 each, the first sites repeated at the end."""
     with torch.inference_mode(False):  # kept for later callers, who may want gradients
         generator = torch.Generator().manual_seed(seed)
         sites = torch.randn(_SITES, _SITES, _SITES, 2, generator=generator) * 0.5**0.5
         for axis in range(3):
             sites = torch.cat([sites, sites.narrow(axis, 0, 1)], dim=axis)
-        return sites.to(device=device, dtype=dtype)
+        return Sampler(sites.to(device=device, dtype=dtype).unbind(-1), (0.0, 0.0))
 
 
 def release_scatterers() -> None:
@@ -57,8 +57,9 @@ def scatterers(sites: torch.Tensor, seed: int) -> torch.Tensor:
     """
     cell = sites.detach().floor()
     fraction = sites - cell
-    wrapped = fraction + torch.remainder(cell, _SITES)
-    values = sample_trilinear(_field(seed, sites.device, sites.dtype), (2 * wrapped + 1) / (_SITES + 1) - 1)
-    # Between sites, interpolation averages several scatterers and would weaken them in a regular pattern.
-    variance = ((1 - fraction).square() + fraction.square()).prod(dim=-1)
-    return values * variance.rsqrt()
+    repetition = ((cell + 0.5) / _SITES).floor()  # from the middle of a cell: rounding leads into no other one
+    values = _field(seed, sites.device, sites.dtype)(sites - repetition * _SITES)
+    # Between sites, interpolation averages several scatterers and would weaken them in a regular pattern: a mixture of
+    # two with the weights f and 1 - f has the variance f^2 + (1 - f)^2.
+    x, y, z = (1 + 2 * fraction * (fraction - 1)).unbind(-1)
+    return values * (x * y * z).rsqrt()
