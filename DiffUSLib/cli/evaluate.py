@@ -6,7 +6,9 @@ import argparse
 import csv
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -14,6 +16,7 @@ import torch
 from DiffUSLib.cli.options import numbers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
+from DiffUSLib.evaluation.anatomies import data_folder
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.registration import RegistrationSettings
@@ -22,6 +25,7 @@ _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
 _QUICK_SLICES, _FULL_SLICES = "1,3,7", "1,3,7,15"
 _BINNED_START = (30.0, 25.0)
+_TIERS = "T2,T3,T4,T5,B2,B3,B4,B5"
 
 
 def add_parser(commands) -> None:
@@ -47,7 +51,19 @@ def add_parser(commands) -> None:
         metavar="N",
         help=f"of each pose (default: {_FULL_PERTURBATIONS}, with --quick {_QUICK_PERTURBATIONS})",
     )
-    parser.add_argument("--tiers", default="T0,T1,T2,T3,T4,T5", metavar="T,T", help="default: all, T0 to T5")
+    parser.add_argument(
+        "--tiers",
+        default=_TIERS,
+        metavar="T,T",
+        help=f"T0 to T5: heads; B2 to B5: bodies with a CT, abdominal probe (default: {_TIERS})",
+    )
+    parser.add_argument(
+        "--volumes",
+        metavar="FOLDER",
+        help="more patients, from files found there by name (default: the environment variable DIFFUS_SHARED_DATA; "
+        "without it, warped MNI152 heads and made-up torsos alone)",
+    )
+    parser.add_argument("--remind", action="store_true", help="starts turned as in published registrations (ReMIND)")
     parser.add_argument(
         "--slices", metavar="N,N", help=f"per set (default: {_FULL_SLICES}, with --quick {_QUICK_SLICES})"
     )
@@ -95,65 +111,92 @@ def run(arguments: argparse.Namespace) -> None:
             (arguments.slices, _QUICK_SLICES, _FULL_SLICES),
         )
     )
-    if poses < 1 or perturbations < 1:
-        raise DiffUSError("--poses and --perturbations must be at least 1.")
-    if arguments.first_seed < 0:
-        raise DiffUSError(f"--first-seed is {arguments.first_seed}; it must be at least 0.")
-    if arguments.start is not None and not all(0 <= value < math.inf for value in arguments.start):
-        raise DiffUSError("--start needs a length in mm and an angle in degrees, both at least 0.")
-    if arguments.bins and arguments.start is not None:
-        raise DiffUSError("--bins brings its own starts; leave --start out.")
     folder = Path(arguments.output)
+    _check_numbers(arguments, poses, perturbations)
     check_folder(folder)
     torch.set_num_threads(1)
     if arguments.landmarks is not None:
         run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
         return
     optional("nilearn.datasets", "demo")  # the patient: told before anything is written
+    tiers, counts = _tiers(arguments.tiers), _counts(slices)
+    data = data_folder(arguments.volumes)
+    if data is not None and not data.is_dir():
+        raise DiffUSError(f"{data} is no folder; name the one that holds the volumes.")
+    folder.mkdir(exist_ok=True)
+    seeds = range(arguments.first_seed, arguments.first_seed + poses)
+    outcomes: list[protocol.Outcome] = []
+    rows: list[dict] = []
+    for experiment in _experiments(arguments, tiers, counts):
+        new = []
+        for outcome in protocol.run_experiment(experiment, seeds, perturbations, data):
+            new.append(outcome)
+            _tell(outcome)
+        outcomes += new
+        rows.append(tables.summary(new))
+        _write(folder, outcomes, rows)
+    print(tables.markdown(rows), end="")
+    print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
+
+
+def _check_numbers(arguments: argparse.Namespace, poses: int, perturbations: int) -> None:
+    if poses < 1 or perturbations < 1:
+        raise DiffUSError("--poses and --perturbations must be at least 1.")
+    if arguments.first_seed < 0:
+        raise DiffUSError(f"--first-seed is {arguments.first_seed}; it must be at least 0.")
+    given = (arguments.start is not None) + arguments.bins + arguments.remind
+    if arguments.start is not None and not all(0 <= value < math.inf for value in arguments.start):
+        raise DiffUSError("--start needs a length in mm and an angle in degrees, both at least 0.")
+    if given > 1:
+        raise DiffUSError("--bins and --remind bring their own starts; leave --start out, and name one of them.")
     if arguments.bins and perturbations < protocol.BIN_COUNT:
         raise DiffUSError(f"--bins needs at least {protocol.BIN_COUNT} --perturbations, one for each bin.")
-    tiers = arguments.tiers.split(",")
+
+
+def _tiers(text: str) -> list[str]:
+    tiers = text.split(",")
     unknown = [tier for tier in tiers if tier not in protocol.ALL_TIERS]
     if unknown:
         raise DiffUSError(f"the tier {unknown[0]} is unknown; choose from {', '.join(protocol.ALL_TIERS)}.")
-    if not all(part.isdigit() and int(part) > 0 for part in slices.split(",")):
-        raise DiffUSError(f"--slices is '{slices}'; write whole numbers such as 1,3,7.")
-    counts = [int(part) for part in slices.split(",")]
+    return tiers
+
+
+def _counts(text: str) -> list[int]:
+    if not all(part.isdigit() and int(part) > 0 for part in text.split(",")):
+        raise DiffUSError(f"--slices is '{text}'; write whole numbers such as 1,3,7.")
+    return [int(part) for part in text.split(",")]
+
+
+def _experiments(arguments: argparse.Namespace, tiers: list[str], counts: list[int]) -> Iterator[protocol.Experiment]:
+    """One for each row of the table."""
+    given = _BINNED_START if arguments.bins else arguments.start
     methods = ["diffus", *(baselines.BASELINES if arguments.baselines else ())]
-    folder.mkdir(exist_ok=True)
-    outcomes, rows = [], []
-    for tier in tiers:
-        for count in counts:
-            given = _BINNED_START if arguments.bins else arguments.start
-            start = given or ((5.0, 5.0) if count == 1 else (10.0, 10.0))
-            # The prior of one slice is that of the protocol: 4 mm and 3 degrees.
-            prior = (4.0, 3.0) if count == 1 and given is None else (None, None)
-            for method in methods:
-                experiment = protocol.Experiment(
-                    tier,
-                    count,
-                    *start,
-                    arguments.bins,
-                    arguments.preset,
-                    *(prior if method == "diffus" else (None, None)),
-                    arguments.dof,
-                    method,
-                )
-                seeds = range(arguments.first_seed, arguments.first_seed + poses)
-                new = []
-                for outcome in protocol.run_experiment(experiment, seeds, perturbations):
-                    new.append(outcome)
-                    print(
-                        f"{tier}, {count} slices, {method}, pose {outcome.pose_seed}: {outcome.initial_mm:.1f} -> "
-                        f"{outcome.final_mm:.2f} mm {outcome.verdict}",
-                        file=sys.stderr,
-                        flush=True,
-                    )
-                outcomes += new
-                rows.append(tables.summary(new))
-                _write(folder, outcomes, rows)
-    print(tables.markdown(rows), end="")
-    print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
+    for tier, count, method in product(tiers, counts, methods):
+        # The prior of one slice is that of the protocol: 4 mm and 3 degrees.
+        with_prior = count == 1 and given is None and not arguments.remind and method == "diffus"
+        translation_mm, rotation_deg = given or ((5.0, 5.0) if count == 1 else (10.0, 10.0))
+        yield protocol.Experiment(
+            tier,
+            count,
+            translation_mm,
+            rotation_deg,
+            binned=arguments.bins,
+            remind=arguments.remind,
+            preset=arguments.preset,
+            prior_mm=4.0 if with_prior else None,
+            prior_deg=3.0 if with_prior else None,
+            degrees_of_freedom=arguments.dof,
+            method=method,
+        )
+
+
+def _tell(outcome: protocol.Outcome) -> None:
+    print(
+        f"{outcome.tier}, {outcome.patient}, {outcome.slices} slices, {outcome.method}, pose {outcome.pose_seed}: "
+        f"{outcome.initial_mm:.1f} -> {outcome.final_mm:.2f} mm {outcome.verdict}",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings) -> None:

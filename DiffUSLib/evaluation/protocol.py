@@ -7,32 +7,31 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from DiffUSLib.acoustics import AcousticMaps, maps_from_mri
+from DiffUSLib.evaluation.anatomies import Patient, patient, patient_names
 from DiffUSLib.evaluation.baselines import baseline
-from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.registration import RegistrationSettings, UltrasoundSlices, register
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import look
-from DiffUSLib.simulator import scanner
-from DiffUSLib.simulator.anatomy import mni152
-from DiffUSLib.simulator.cases import TIERS, Case, fan_targets, make_case, perturbation, target_error
+from DiffUSLib.simulator.cases import TIERS, Case, fan_targets, make_case, perturbation, rigid, target_error
+from DiffUSLib.simulator.scanner import Scanner
 
-ALL_TIERS = ("T0", "T1", *TIERS)
+HEAD_TIERS = ("T0", "T1", *TIERS)
+BODY_TIERS = tuple(f"B{tier[1:]}" for tier in TIERS)
+ALL_TIERS = HEAD_TIERS + BODY_TIERS
 BINS_MM = (0, 4, 8, 12, 20, 30)
 BIN_COUNT = len(BINS_MM) - 1
-PROBE = Probe(
-    "simulated",
-    "curvilinear",
-    scanner.DEPTH_MM,
-    scanner.FREQUENCY_MHZ,
-    field_of_view_deg=scanner.FIELD_OF_VIEW_DEG,
-    radius_mm=scanner.RADIUS_MM,
-)
+EVIDENCE = ("contrast", "gain", "margin", "uncertainty_mm", "coverage", "halves_mm", "prior_sigmas")
+"""Of `DiffUSLib.registration.trust.Evidence`, kept for each outcome; of the uncertainty the largest axis."""
+# Rotations of published ReMIND registrations: median 4.8 degrees, 5 to 95 % 2.1 to 8.5.
+_REMIND_DEG, _REMIND_SPREAD = 4.8, 0.40
+_REMIND_SHIFT_MM = 10.0
+"""Their shifts are not published; up to this far here."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,11 @@ class Experiment:
     """One line of the table.
 
     Args:
-        tier: T0 to T5.
+        tier: T0 to T5 for heads, B2 to B5 for bodies.
         slices: in each set.
         translation_mm, rotation_deg: largest perturbation.
         binned: perturbations from each of the bins in turn, instead of evenly by length and angle.
+        remind: rotations as in published registrations of intra-operative ultrasound, instead of evenly by angle.
         preset: of the registration.
         prior_mm, prior_deg: tracking prior; None for the preset's.
         degrees_of_freedom: of the registration.
@@ -55,6 +55,7 @@ class Experiment:
     translation_mm: float = 10.0
     rotation_deg: float = 10.0
     binned: bool = False
+    remind: bool = False
     preset: str = "quick"
     prior_mm: float | None = None
     prior_deg: float | None = None
@@ -71,11 +72,13 @@ class Outcome:
     translation_mm: float
     rotation_deg: float
     binned: bool
+    remind: bool
     preset: str
     prior_mm: float | None
     prior_deg: float | None
     degrees_of_freedom: str
     method: str
+    patient: str
     pose_seed: int
     perturbation_seed: int
     initial_mm: float
@@ -92,26 +95,27 @@ class Outcome:
     gain: float
     margin: float
     uncertainty_mm: float
+    coverage: float
+    halves_mm: float
+    prior_sigmas: float
 
 
-@lru_cache(maxsize=1)
-def patient() -> tuple[Volume, AcousticMaps]:
-    """The MRI that registration sees, and its acoustic maps."""
-    anatomy = mni152()
-    voxels = torch.from_numpy(np.ascontiguousarray(anatomy.t1.transpose(2, 1, 0)))
-    volume = Volume(voxels, torch.from_numpy(anatomy.affine), "MNI152 T1")
-    return volume, maps_from_mri(volume, "t1")
+def patient_of(tier: str, pose_seed: int, folder: Path | None = None) -> Patient:
+    """The patient whom a pose seed is about: consecutive seeds see one after the other."""
+    names = ["mni"] if tier in ("T0", "T1") else patient_names(tier, folder)
+    return patient(names[pose_seed % len(names)], folder)
 
 
-@lru_cache(maxsize=32)
-def case_of(tier: str, slices: int, pose_seed: int) -> Case:
+@lru_cache(maxsize=4)
+def case_of(tier: str, slices: int, pose_seed: int, folder: Path | None = None) -> Case:
     """The case of a pose seed; those of T0 and T1 are rendered by DiffUS itself, as a check of the search alone."""
-    if tier in TIERS:
-        return make_case(pose_seed, slices, tier)
-    case = make_case(pose_seed, slices, "T2")
+    person = patient_of(tier, pose_seed, folder)
+    if tier not in ("T0", "T1"):
+        return make_case(pose_seed, slices, f"T{tier[1:]}", person.anatomy, another_machine=True)
+    case = make_case(pose_seed, slices, "T2", person.anatomy)
     rows, columns = case.images.shape[1:]
     settings = look("clinical", speckle=tier == "T1", seed=pose_seed + 7, width_px=columns, height_px=rows)
-    renderer = Renderer(patient()[1], PROBE, settings, device="cpu")
+    renderer = Renderer(person.maps, probe_of(case.scanner), settings, device="cpu")
     with torch.no_grad():
         images = renderer(torch.from_numpy(case.true)).image.numpy() * 254 + renderer(torch.eye(4)).mask.numpy()
     if tier == "T1":
@@ -124,30 +128,65 @@ def case_of(tier: str, slices: int, pose_seed: int) -> Case:
     return replace(case, images=images, image_to_transducer=matrix, tier=tier)
 
 
-def run_experiment(experiment: Experiment, pose_seeds, perturbations: int) -> Iterator[Outcome]:
-    """Registers every case from every perturbation."""
-    for pose_seed in pose_seeds:
-        case = case_of(experiment.tier, experiment.slices, pose_seed)
-        center = (case.true @ [0.0, 0.55 * scanner.DEPTH_MM, 0.0, 1.0])[:, :3].mean(0)
-        for number in range(perturbations):
-            random = np.random.default_rng([pose_seed, number, 77])
-            low, high = BINS_MM[number % BIN_COUNT], BINS_MM[number % BIN_COUNT + 1]
-            while True:
-                error = perturbation(random, center, experiment.translation_mm, experiment.rotation_deg)
-                if not experiment.binned or low <= target_error(error, case).mean() < high:
-                    break
-            yield _outcome(experiment, case, error, pose_seed, number)
-
-
-def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: int, number: int) -> Outcome:
-    slices = UltrasoundSlices(
-        case.images,
-        case.images.max(0) > 0,
-        case.image_to_transducer,
-        torch.from_numpy(error @ case.tracked),
-        PROBE,
+def probe_of(scanner: Scanner) -> Probe:
+    """What registration knows of the simulator's machine: the fan."""
+    return Probe(
+        "simulated",
+        "curvilinear",
+        scanner.depth_mm,
+        scanner.frequency_mhz,
+        field_of_view_deg=scanner.field_of_view_deg,
+        radius_mm=scanner.radius_mm,
     )
-    verdict, figures = "", (math.nan,) * 4
+
+
+def slices_of(case: Case, error: np.ndarray) -> UltrasoundSlices:
+    """The case as registration gets it, off by a rigid error (4, 4)."""
+    poses = torch.from_numpy(error @ case.tracked)
+    return UltrasoundSlices(
+        case.images, case.images.max(0) > 0, case.image_to_transducer, poses, probe_of(case.scanner)
+    )
+
+
+def start_error(experiment: Experiment, case: Case, pose_seed: int, number: int) -> np.ndarray:
+    """(4, 4) rigid error that an alignment starts with."""
+    center = (case.true @ [0.0, 0.55 * case.scanner.depth_mm, 0.0, 1.0])[:, :3].mean(0)
+    random = np.random.default_rng([pose_seed, number, 77])
+    if experiment.remind:
+        angle = np.deg2rad(_REMIND_DEG * np.exp(_REMIND_SPREAD * random.normal()))
+        axis = random.normal(size=3)
+        shift = perturbation(random, center, _REMIND_SHIFT_MM, 0.0)
+        turn = rigid(np.zeros(3), axis / np.linalg.norm(axis) * angle)
+        return shift @ rigid(center, np.zeros(3)) @ turn @ rigid(-center, np.zeros(3))
+    low, high = BINS_MM[number % BIN_COUNT], BINS_MM[number % BIN_COUNT + 1]
+    while True:
+        error = perturbation(random, center, experiment.translation_mm, experiment.rotation_deg)
+        if not experiment.binned or low <= target_error(error, case).mean() < high:
+            return error
+
+
+def run_experiment(
+    experiment: Experiment, pose_seeds, perturbations: int, folder: Path | None = None
+) -> Iterator[Outcome]:
+    """Registers every case from every perturbation; patient after patient, as each takes time to make.
+
+    Args:
+        folder: of more patients, see `anatomies`.
+    """
+    count = len(patient_names(experiment.tier, folder))
+    for pose_seed in sorted(pose_seeds, key=lambda seed: (seed % count, seed)):
+        case = case_of(experiment.tier, experiment.slices, pose_seed, folder)
+        person = patient_of(experiment.tier, pose_seed, folder)
+        for number in range(perturbations):
+            error = start_error(experiment, case, pose_seed, number)
+            yield _outcome(experiment, case, person, error, pose_seed, number)
+
+
+def _outcome(
+    experiment: Experiment, case: Case, person: Patient, error: np.ndarray, pose_seed: int, number: int
+) -> Outcome:
+    slices = slices_of(case, error)
+    verdict, figures = "", dict.fromkeys(EVIDENCE, math.nan)
     began = time.perf_counter()
     if experiment.method == "diffus":
         settings = RegistrationSettings(
@@ -158,23 +197,26 @@ def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: i
             seed=number,
             device="cpu",
         )
-        result = register(patient()[0], slices, settings, patient()[1])
+        result = register(person.volume, slices, settings, person.maps)
         correction, verdict, evidence = result.correction_ras.numpy(), result.verdict, result.evidence
-        figures = (evidence.contrast, evidence.gain, evidence.margin, max(evidence.uncertainty_mm))
+        figures = {name: getattr(evidence, name) for name in EVIDENCE}
+        figures["uncertainty_mm"] = max(evidence.uncertainty_mm)
     else:
-        correction = baseline(experiment.method, slices, *patient())
+        correction = baseline(experiment.method, slices, person.volume, person.maps)
     seconds = time.perf_counter() - began
     together = correction @ error
     final = target_error(together, case)
-    off_plane = fan_targets(case.true)[0, :, 2] != 0
+    fans = fan_targets(case.true, case.scanner.depth_mm)
+    off_plane = fans[0, :, 2] != 0
     moved = (together @ case.tracked) - case.true
-    targets = np.concatenate([fan_targets(case.true), np.ones((*final.shape, 1))], axis=-1)
+    targets = np.concatenate([fans, np.ones((*final.shape, 1))], axis=-1)
     own = np.einsum("spi,sij->spj", np.einsum("sij,spj->spi", moved, targets)[..., :3], case.true[:, :3, :3])
     turn = (together[:3, :3] @ case.tracked[0, :3, :3]) @ case.true[0, :3, :3].T
     angle = math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(turn) - 1) / 2))))
     axes = np.abs(own).mean((0, 1)).tolist()
     return Outcome(
         **asdict(experiment),
+        patient=person.name,
         pose_seed=pose_seed,
         perturbation_seed=number,
         initial_mm=float(target_error(error, case).mean()),
@@ -187,8 +229,5 @@ def _outcome(experiment: Experiment, case: Case, error: np.ndarray, pose_seed: i
         rotation_error_deg=angle,
         seconds=seconds,
         verdict=verdict,
-        contrast=figures[0],
-        gain=figures[1],
-        margin=figures[2],
-        uncertainty_mm=figures[3],
+        **figures,
     )

@@ -22,7 +22,7 @@ def summary(outcomes: list[Outcome]) -> dict:
     first = outcomes[0]
     final = np.array([outcome.final_mm for outcome in outcomes])
     verdicts = np.array([outcome.verdict for outcome in outcomes])
-    nothing_to_find = first.tier == "T5"
+    nothing_to_find = first.tier[1:] == "5"
 
     def median(name: str) -> float:
         return float(np.median([getattr(outcome, name) for outcome in outcomes]))
@@ -97,6 +97,7 @@ def markdown(rows: list[dict]) -> str:
         wrong = f"{row['accepted_but_wrong']:.1%}" if judged else ""
         right = f"{row['right_ones_accepted']:.0%}" if judged and math.isfinite(row["right_ones_accepted"]) else ""
         start = f"{row['translation_mm']:g} mm / {row['rotation_deg']:g} deg" + (", binned" if row["binned"] else "")
+        start = "as in ReMIND" if row["remind"] else start
         lines.append(
             f"| {row['tier']} | {row['slices']} | {start} | {_method(row)} | {row['n']} | {row['initial_mm']:.1f} "
             f"| {row['median_mm']:.2f} | {row['p95_mm']:.2f} | {row['below_2mm']:.0%} | {row['below_1mm']:.0%} "

@@ -13,7 +13,14 @@ from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration import search, trust
-from DiffUSLib.registration.correction import LEVER_MM, UNITS, correction_matrix, free_directions, image_scale
+from DiffUSLib.registration.correction import (
+    LEVER_MM,
+    UNITS,
+    check_degrees_of_freedom,
+    correction_matrix,
+    free_directions,
+    image_scale,
+)
 from DiffUSLib.registration.features import Anatomy, crop, smoothed
 from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, SHARP, WIDE, Objective
 from DiffUSLib.registration.tissue_refinement import (
@@ -41,6 +48,8 @@ class Preset:
         survivors: pairs of an iteration, and how many of the climbed go on after it.
         second_wind: times as many starts, if the first search found nothing that stands out.
         refined: distinct optima followed at the middle scale; the best two end at the fine scale.
+        capture_mm, capture_deg: errors of tracking from which seven slices are put right, as measured.
+        seconds: that seven slices take on one core of an otherwise idle computer, as measured.
     """
 
     prior_mm: float
@@ -50,20 +59,45 @@ class Preset:
     survivors: tuple[tuple[int, int], ...]
     second_wind: int
     refined: int
+    capture_mm: float
+    capture_deg: float
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        """What the preset is good for, to be shown to people."""
+        return f"within {self.capture_mm:g} mm and {self.capture_deg:g}°, about {self.seconds:g} s"
 
 
 PRESETS = {
-    "quick": Preset(prior_mm=5.0, prior_deg=5.0, starts=160, climbed=20, survivors=(), second_wind=4, refined=4),
+    "quick": Preset(
+        prior_mm=5.0,
+        prior_deg=5.0,
+        starts=160,
+        climbed=20,
+        survivors=((4, 10), (10, 5)),
+        second_wind=4,
+        refined=4,
+        capture_mm=10,
+        capture_deg=10,
+        seconds=5,
+    ),
     "robust": Preset(
         prior_mm=12.0,
         prior_deg=14.0,
-        starts=16384,
-        climbed=1024,
-        survivors=((3, 192), (9, 48)),
+        starts=12288,
+        climbed=640,
+        survivors=((2, 192), (6, 64), (12, 20)),
         second_wind=1,
         refined=8,
+        capture_mm=25,
+        capture_deg=40,
+        seconds=20,
     ),
 }
+_MIDDLE_SURVIVORS = ((4, 3), (9, 2))
+_CATCH_UP = 0.5, 3.0
+"""A place behind the best one by more than this share of its posterior, and this many nats, does not catch up."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +114,7 @@ class RegistrationSettings:
         refine_tissue: find the impedances at the anchors of an MRI's curve, and the gain, together with the pose.
 
     Raises:
-        DiffUSError: for an unknown preset, or a prior that is not above zero.
+        DiffUSError: for an unknown preset or unknown degrees of freedom, or a prior that is not above zero.
     """
 
     preset: str = "quick"
@@ -94,6 +128,7 @@ class RegistrationSettings:
     def __post_init__(self):
         if self.preset not in PRESETS:
             raise DiffUSError(f"the preset '{self.preset}' is unknown; choose one of {', '.join(PRESETS)}.")
+        check_degrees_of_freedom(self.degrees_of_freedom)
         for name in ("prior_mm", "prior_deg"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
@@ -196,7 +231,7 @@ class Alignment:
         """Runs the alignment; each step takes a fraction of a second.
 
         Raises:
-            DiffUSError: if the degrees of freedom are unknown, or no acoustic maps can be made of the volume.
+            DiffUSError: if no acoustic maps can be made of the volume.
         """
         began = time.perf_counter()
         settings, preset = self.settings, PRESETS[self.settings.preset]
@@ -216,7 +251,7 @@ class Alignment:
         )
         optima = yield from self._round(*objectives, starts[:count], directions)
         null_scores = yield from self._null_scores(fine, optima[0], directions)
-        if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.CONTRAST_ACCEPT:
+        if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.SECOND_WIND_CONTRAST:
             # Most likely the right hill was missed: look at more places before giving up.
             optima += yield from self._round(*objectives, starts[count:], directions)
             optima.sort(key=lambda optimum: -optimum.posterior)
@@ -224,23 +259,29 @@ class Alignment:
         tissue = None
         if settings.refine_tissue:
             optima[0], tissue = yield from self._refined(anatomy, smooth, fine, optima[0], directions)
+        halves_mm = yield from self._disagreement_mm(objectives[-2], optima[0], directions)
         seconds = time.perf_counter() - began
-        self.result = replace(self._judged(fine, optima, null_scores, directions, seconds), tissue=tissue)
+        self.result = replace(self._judged(fine, optima, null_scores, halves_mm, directions, seconds), tissue=tissue)
 
     def _round(self, wide: Objective, coarse: Objective, middle: Objective, fine: Objective, starts, directions):
         """One search from these starts; returns its best optimum and, if there is one elsewhere, the next best."""
         preset = PRESETS[self.settings.preset]
         picked = yield from self._shown(search.rank(wide, starts, preset.climbed, "start"))
-        # The tracker's own pose is always followed.
+        # The tracker's own pose is always followed to the end of the coarse scale.
         picked = torch.cat([torch.zeros(1, UNITS), picked])
         units, values = yield from self._shown(search.climb(coarse, picked, directions, "coarse", preset.survivors))
         units = search.distinct(units, values, preset.refined)
-        units, values = yield from self._shown(search.climb(middle, units, directions, "middle"))
+        units, values = yield from self._shown(search.climb(middle, units, directions, "middle", _MIDDLE_SURVIVORS))
         optima = [(yield from self._shown(search.polish(fine, units[values.argmax()], directions)))]
         rivals = self._rivals(units, optima[0].units)
         if bool(rivals.any()):
             rival = units[rivals][values[rivals].argmax()]
-            optima.append((yield from self._shown(search.polish(fine, rival, directions))))
+            reached = float(fine.posterior(rival[None]))
+            share, least = _CATCH_UP
+            if reached > optima[0].posterior - max(share * abs(optima[0].posterior), least):
+                optima.append((yield from self._shown(search.polish(fine, rival, directions))))
+            else:
+                optima.append(search.Optimum(rival, reached, optima[0].hessian))
         return sorted(optima, key=lambda optimum: -optimum.posterior)
 
     def _null_scores(self, fine: Objective, best: search.Optimum, directions: torch.Tensor):
@@ -251,6 +292,14 @@ class Alignment:
             scores.append(fine.score(part))
             yield Progress("trust", index, best.posterior, correction)
         return torch.cat(scores)
+
+    def _disagreement_mm(self, middle: Objective, best: search.Optimum, directions: torch.Tensor):
+        """Mean distance over the fans between where disjoint halves of the ultrasound go from the best correction."""
+        ends = []
+        for half in middle.halves():
+            units, _ = yield from self._shown(search.climb(half, best.units[None], directions, "trust"))
+            ends.append(self._correction_ras(units[0]))
+        return trust.mean_distance_mm(*ends, self.slices)
 
     def _refined(self, anatomy: Anatomy, smooth: dict, fine: Objective, best: search.Optimum, directions):
         """The optimum with refined tissues, and these.
@@ -309,7 +358,13 @@ class Alignment:
         return (points @ poses[:, :3, :3].transpose(1, 2) + poses[:, None, :3, 3]).reshape(-1, 3)
 
     def _judged(
-        self, fine: Objective, optima: list, null_scores: torch.Tensor, directions: torch.Tensor, seconds: float
+        self,
+        fine: Objective,
+        optima: list[search.Optimum],
+        null_scores: torch.Tensor,
+        halves_mm: float,
+        directions: torch.Tensor,
+        seconds: float,
     ) -> RegistrationResult:
         best = optima[0]
         corrections = correction_matrix(torch.stack([o.units for o in optima]).double(), self._center)
@@ -328,6 +383,7 @@ class Alignment:
             competitor_mm=0.0 if rival is None else distances[rival],
             uncertainty_mm=uncertainty,
             coverage=float(fine.coverage(best.units).mean()),
+            halves_mm=halves_mm,
             prior_sigmas=float((best.units / self.settings.prior_units).square().mean().sqrt()),
         )
         verdict, reasons = trust.judge(evidence)

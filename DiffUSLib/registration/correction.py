@@ -26,6 +26,12 @@ def degrees_of_freedom_names() -> list[str]:
     return list(_FREE)
 
 
+def check_degrees_of_freedom(name: str) -> None:
+    """Raises DiffUSError unless it is one of `degrees_of_freedom_names`."""
+    if name not in _FREE:
+        raise DiffUSError(f"the degrees of freedom '{name}' are unknown; choose one of {', '.join(_FREE)}.")
+
+
 def correction_matrix(units: torch.Tensor, center_ras_mm: torch.Tensor) -> torch.Tensor:
     """Corrections (B, 4, 4), to be multiplied from the left to TransducerToRas.
 
@@ -56,8 +62,7 @@ def free_directions(name: str, transducer_to_ras: torch.Tensor) -> torch.Tensor:
     Raises:
         DiffUSError: for an unknown name.
     """
-    if name not in _FREE:
-        raise DiffUSError(f"the degrees of freedom '{name}' are unknown; choose one of {', '.join(_FREE)}.")
+    check_degrees_of_freedom(name)
     rotation = transducer_to_ras[:3, :3].to("cpu", torch.float64)
     return torch.block_diag(rotation, rotation, torch.ones(1, 1, dtype=torch.float64))[
         :, torch.tensor(_FREE[name]).bool()

@@ -11,13 +11,18 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
+from DiffUSLib.acoustics.medium import BONE_MRAYL, TISSUE_ECHOGENICITY
 from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import look
+from DiffUSLib.rendering.settings import RenderSettings
 
 _FLOOR = 1e-3  # of the rendered power, 30 dB below white matter: what is darker is black
+_GAS_MRAYL = 1.2
+"""Impedance below that of all soft tissue (fat has 1.31): gas, lung, and voxels that hold a part of them."""
+_KNEE = 0.1
+"""Logarithm of the impedance against soft tissue from which on edges saturate: half that of fat."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,30 @@ class SmoothAnatomy:
 
     Args:
         maps: smoothed.
-        channels: (K, J, I, 2) smoothed intensity and the length of its gradient, in its typical length per mm.
+        channels: (K, J, I, 2) smoothed `edge_values` and the length of their gradient, in its typical length per mm.
     """
 
     maps: AcousticMaps
     channels: torch.Tensor
+
+
+def edge_values(anatomy: Anatomy) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What edges are looked for in (K, J, I), and where it is known (bool, None for everywhere).
+
+    Of an MRI, its intensities. Of a CT or of labels, the logarithm of the impedance, whose differences are the
+    reflections at interfaces, against the median of what is not fluid nor bone, and saturating: on a scanner's
+    logarithmic scale bone and metal are no hundred times as bright as an organ's rim, and linear in HU they would
+    drown it. Gas is left out: it is elsewhere on the day of the ultrasound, and its shadow is rendered anyway.
+    """
+    maps = anatomy.maps
+    if maps.modality not in ("ct", "labels"):
+        return anatomy.volume.voxels, None
+    impedance = maps.impedance.float()
+    known = impedance > _GAS_MRAYL
+    tissue = impedance[known & (impedance < BONE_MRAYL) & (maps.echogenicity > TISSUE_ECHOGENICITY)]
+    middle = float(tissue.median()) if tissue.numel() else maps.outside.impedance_mrayl
+    relative = torch.log(impedance / middle)
+    return _KNEE * torch.asinh(relative / _KNEE), None if bool(known.all()) else known
 
 
 def low_pass(voxels: torch.Tensor, spacing_mm: tuple[float, float, float], sigma_mm: float) -> torch.Tensor:
@@ -67,8 +91,14 @@ def smoothed(anatomy: Anatomy, sigma_mm: float) -> Generator[None, None, SmoothA
     for name in ("impedance", "attenuation", "echogenicity"):
         maps[name] = low_pass(getattr(anatomy.maps, name), spacing, sigma_mm)
         yield
-    voxels = low_pass(anatomy.volume.voxels, spacing, sigma_mm).numpy()
+    values, known = edge_values(anatomy)
+    voxels = low_pass(values if known is None else values * known, spacing, sigma_mm).numpy()
     yield
+    if known is not None:
+        # Where nothing is known, what lies next to it goes on: no edge. Deep inside, the middle of all tissue.
+        share = low_pass(known, spacing, sigma_mm).numpy()
+        voxels = voxels / np.maximum(share, 1e-3)
+        yield
     steps = [size * step for size, step in zip(spacing[::-1], stride, strict=True)]
     gradient = np.gradient(voxels, *steps) if min(voxels.shape) > 1 else np.zeros((3, *voxels.shape), np.float32)
     length = np.sqrt(sum(np.square(axis) for axis in gradient))
@@ -101,7 +131,7 @@ class Features:
     """Channels of the expected ultrasound on scan lines, differentiable to the pose.
 
     1. the renderer's log power without speckle: tissue, interfaces, attenuation and shadows;
-    2. the length of the volume's gradient: edges whatever their direction and the sign of their echo;
+    2. the length of the gradient of `edge_values`: edges whatever their direction and the sign of their echo;
     3. its square along the beam over that length: edges by the squared cosine of incidence.
 
     Args:
@@ -112,8 +142,16 @@ class Features:
     """
 
     def __init__(self, anatomy: SmoothAnatomy, probe: Probe, samples: int, device: torch.device):
-        settings = look(
-            "clinical", speckle=False, near_field=False, point_spread=False, log_compression=False, samples=samples
+        # Physics, named one by one: how a look is displayed must not change what is found.
+        settings = RenderSettings(
+            propagation="single_scatter",
+            interface_scatter_mm=500.0,
+            specular_mm=100.0,
+            speckle=False,
+            near_field=False,
+            point_spread=False,
+            log_compression=False,
+            samples=samples,
         )
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
         self._sample = Sampler(anatomy.channels.to(device).unbind(-1), (0.0, 0.0))

@@ -80,6 +80,24 @@ class Objective:
         self._evidence = INDEPENDENT_SAMPLES * len(self._poses)
         self.chunk = max(1, _CHUNK_SAMPLES // self._values.numel())
 
+    def halves(self) -> tuple[Objective, Objective]:
+        """The same of disjoint halves of the ultrasound: every other slice, or both sides of a single fan."""
+        parts = []
+        for first in (0, 1):
+            part = copy.copy(self)
+            if len(self._poses) > 1:
+                part._values, part._weights = self._values[first::2], self._weights[first::2]
+                part._poses = self._poses[first::2]
+            else:
+                middle = self._values.shape[1] // 2
+                side = slice(None, middle) if first == 0 else slice(middle, None)
+                part._weights = torch.zeros_like(self._weights)
+                part._weights[:, side] = self._weights[:, side]
+            part._evidence = self._evidence / 2
+            part.chunk = max(1, _CHUNK_SAMPLES // part._values.numel())
+            parts.append(part)
+        return parts[0], parts[1]
+
     def _poses_of(self, units: torch.Tensor) -> torch.Tensor:
         """(B S, 4, 4): correction after correction, the slices of each together."""
         corrections = correction_matrix(units, self._center).to(self._poses)

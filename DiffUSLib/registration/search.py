@@ -11,9 +11,9 @@ import torch
 from DiffUSLib.registration.correction import UNITS
 from DiffUSLib.registration.objective import Objective
 
-_LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18)}
+_LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18), "trust": (0.4, 10)}
 _CURVATURE_STEP_MM = 0.6  # wide enough to see the hill and not the kinks of trilinear interpolation
-_CURVATURE_REACH_MM = 0.5
+_CURVATURE_REACH_MM = 1.0
 _NEWTON_ITERATIONS = 10
 _NEWTON_LARGEST_MM = 1.5
 _CONVERGED_MM = 0.02
@@ -83,7 +83,8 @@ def climb(
     """Adam from all starts at once. Yields often; returns the best point of each start and its posterior.
 
     Args:
-        survivors: pairs of an iteration, and how many of the best go on after it.
+        starts: (K, 7); the first one is followed to the end.
+        survivors: pairs of an iteration, and how many go on after it: the first, and the best others.
     """
     rate, iterations = _LEARNING_MM[stage]
     project = (directions @ directions.T).to(starts)
@@ -99,7 +100,8 @@ def climb(
         best, best_units = torch.where(better, value, best), torch.where(better[:, None], units, best_units)
         gradient = gradient @ project
         if iteration in dict(survivors):
-            kept = best.argsort(descending=True, stable=True)[: dict(survivors)[iteration]]
+            others = 1 + best[1:].argsort(descending=True, stable=True)[: dict(survivors)[iteration] - 1]
+            kept = torch.cat([others.new_zeros(1), others])
             state = (units, gradient, first, second, best, best_units)
             units, gradient, first, second, best, best_units = (each[kept] for each in state)
         first = 0.8 * first + 0.2 * gradient

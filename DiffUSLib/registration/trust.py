@@ -24,6 +24,8 @@ PRIOR_ACCEPT = 2.5
 COMPETITOR_MM = 3.0
 TOO_MANY_DOUBTS = 3
 
+SECOND_WIND_CONTRAST = 7.0
+
 _NULL_COUNT = 48
 _NULL_DISTANCE_MM = (12.0, 25.0)
 
@@ -39,6 +41,7 @@ class Evidence:
         competitor_mm: mean distance over the fans to that optimum; 0 if there is none.
         uncertainty_mm: standard deviation of the fans' position: lateral, depth, elevation.
         coverage: share of the fans inside the volume.
+        halves_mm: mean distance over the fans between where disjoint halves of the ultrasound lead.
         prior_sigmas: size of the correction against what the tracking lets expect.
     """
 
@@ -48,6 +51,7 @@ class Evidence:
     competitor_mm: float
     uncertainty_mm: tuple[float, float, float]
     coverage: float
+    halves_mm: float
     prior_sigmas: float
 
 

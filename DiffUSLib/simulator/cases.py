@@ -9,10 +9,9 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from DiffUSLib.simulator.anatomy import Anatomy, mni152
-from DiffUSLib.simulator.scanner import DEPTH_MM, Scene, image_to_transducer, scan
+from DiffUSLib.simulator.scanner import BODY_SCANNER, HEAD_SCANNER, Scanner, Scene, image_to_transducer, scan
 
 TIERS = ("T2", "T3", "T4", "T5")
-_DEEP_GRAY_RAS_MM = np.array([0.0, -12.0, 6.0])
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Case:
         tracked: (S, 4, 4) TransducerToRas as the tracker reports it (no registration error yet).
         true: (S, 4, 4) TransducerToRas as it was.
         targets_ras: (S, P, 3) where the tissue at `fan_targets` is in the MRI; for T5, where it would be.
-        tier, seed: what it was made from.
+        tier, seed, scanner: what it was made from.
     """
 
     images: np.ndarray
@@ -35,19 +34,30 @@ class Case:
     targets_ras: np.ndarray
     tier: str
     seed: int
+    scanner: Scanner = HEAD_SCANNER
 
 
-def make_case(seed: int, slices: int, tier: str = "T2") -> Case:
+def make_case(
+    seed: int, slices: int, tier: str = "T2", anatomy: Anatomy | None = None, another_machine: bool = False
+) -> Case:
     """A case with slices that are not parallel (for more than one). T2: other physics; T3: and errors of sound speed,
-    calibration and tracking; T4: and a warp of 5 mm and a resection; T5: another anatomy than the MRI's.
+    calibration and tracking; T4: and a warp of 5 mm and a resection; T5: another anatomy than the one that is seen.
+
+    Args:
+        seed, slices, tier: what to make.
+        anatomy: of the patient; the MNI152 head by default.
+        another_machine: draw interfaces, resolution, gray scale and noise of the scanner, too.
     """
     if tier not in TIERS:
         raise ValueError(f"tier {tier} is none of {TIERS}")
     rng = np.random.default_rng([seed, slices])
-    anatomy = mni152()
+    anatomy = anatomy or mni152()
     true = sweep(anatomy, rng, slices)
     tracked = true.copy()
-    scene = {}
+    scanner = BODY_SCANNER if anatomy.body else HEAD_SCANNER
+    if another_machine:
+        scanner = scanner.another(np.random.default_rng([seed, slices, 5]))
+    scene = {"scanner": scanner}
     if tier in ("T3", "T4"):
         scene["speed_error"] = 0.03 * rng.choice([-1, 1])
         calibration = rigid(_direction(rng) * 1.0, _direction(rng) * np.deg2rad(1.0))
@@ -56,26 +66,33 @@ def make_case(seed: int, slices: int, tier: str = "T2") -> Case:
         )
     if tier == "T4":
         scene["displace"] = smooth_warp(anatomy, rng, 5.0)
-        middle = true[slices // 2] @ [rng.uniform(-10, 10), rng.uniform(14, 22), rng.uniform(-4, 4), 1]
+        deep = scanner.depth_mm / HEAD_SCANNER.depth_mm
+        middle = true[slices // 2] @ [rng.uniform(-10, 10), rng.uniform(14, 22) * deep, rng.uniform(-4, 4), 1]
         scene["cavity"] = (middle[:3], rng.uniform(7, 10))
     if tier == "T5":
-        scene["displace"] = another_head(rng)
+        scene["displace"] = another_body(rng, anatomy.aims[0])
     images = np.stack([scan(anatomy, Scene(pose, **scene), seed * 1000 + n) for n, pose in enumerate(true)])
-    targets = _transformed(true, fan_targets(true))
+    targets = _transformed(true, fan_targets(true, scanner.depth_mm))
     if tier == "T4":
         targets = scene["displace"](targets)
-    return Case(images, image_to_transducer(), tracked, true, targets, tier, seed)
+    return Case(images, image_to_transducer(scanner), tracked, true, targets, tier, seed, scanner)
 
 
 def sweep(anatomy: Anatomy, rng: np.random.Generator, slices: int) -> np.ndarray:
-    """(S, 4, 4) poses of a probe that stands on the cortex, looks at the deep gray matter, and tilts and turns."""
-    while True:
+    """(S, 4, 4) poses of a probe that stands on the surface, looks at one of the aims, and tilts and turns."""
+    for _ in range(200):
         outward = _direction(rng)
-        if outward[2] > -0.1:
+        target = anatomy.aims[rng.integers(len(anatomy.aims))] if len(anatomy.aims) > 1 else anatomy.aims[0]
+        if outward @ anatomy.outward < np.cos(np.deg2rad(anatomy.spread_deg)):
+            continue
+        target = target + rng.uniform(-12, 12, 3)
+        ray = target + np.arange(0, 260, 0.5)[:, None] * outward
+        beyond = np.nonzero(anatomy.sample("depth", ray) < -1.0)[0]
+        if not len(beyond):
+            continue
+        entry = ray[beyond[0]]
+        if not anatomy.body or _is_window(anatomy, entry, outward):
             break
-    target = _DEEP_GRAY_RAS_MM + rng.uniform(-12, 12, 3)
-    ray = target + np.arange(0, 140, 0.5)[:, None] * outward
-    entry = ray[np.nonzero(anatomy.sample("depth", ray) < -1.0)[0][0]]
     depth_axis = -outward
     lateral = np.cross(depth_axis, _direction(rng))
     lateral /= np.linalg.norm(lateral)
@@ -97,16 +114,26 @@ def sweep(anatomy: Anatomy, rng: np.random.Generator, slices: int) -> np.ndarray
     return np.stack(poses)
 
 
-def fan_targets(poses: np.ndarray) -> np.ndarray:
+def _is_window(anatomy: Anatomy, entry: np.ndarray, outward: np.ndarray) -> bool:
+    """Whether sound gets past bone and gas: most of a cone of rays, 60 mm deep."""
+    side = np.cross(outward, [0.3, 0.5, 0.8])
+    side /= np.linalg.norm(side)
+    up = np.cross(outward, side)
+    ends = [a * side + b * up for a in (-20, 0, 20) for b in (-20, 0, 20)]
+    rays = entry + np.stack([np.linspace(0, 1, 60)[:, None] * (end - 60 * outward) for end in ends])
+    return (anatomy.sample("attenuation", rays).max(1) < 4).mean() > 0.6
+
+
+def fan_targets(poses: np.ndarray, depth_mm: float = HEAD_SCANNER.depth_mm) -> np.ndarray:
     """(S, P, 3) target points in the Transducer frames: a grid over the fan, and the same 10 mm off both sides."""
-    lateral, depth, aside = np.meshgrid([-0.45, 0.0, 0.45], np.linspace(0.1, 0.95, 4) * DEPTH_MM, [-10.0, 0.0, 10.0])
+    lateral, depth, aside = np.meshgrid([-0.45, 0.0, 0.45], np.linspace(0.1, 0.95, 4) * depth_mm, [-10.0, 0.0, 10.0])
     points = np.stack([lateral * (depth + 10), depth, aside], axis=-1).reshape(-1, 3)
     return np.broadcast_to(points, (len(poses), *points.shape))
 
 
 def target_error(correction: np.ndarray, case: Case) -> np.ndarray:
     """(S, P) distances in mm between targets where the correction puts them and where their tissue is in the MRI."""
-    moved = _transformed(correction @ case.tracked, fan_targets(case.true))
+    moved = _transformed(correction @ case.tracked, fan_targets(case.true, case.scanner.depth_mm))
     return np.linalg.norm(moved - case.targets_ras, axis=-1)
 
 
@@ -134,10 +161,12 @@ def rigid(translation: np.ndarray, rotation_vector: np.ndarray) -> np.ndarray:
 
 def smooth_warp(anatomy: Anatomy, rng: np.random.Generator, largest_mm: float):
     """A displacement that varies over centimeters and reaches `largest_mm`."""
-    coarse = rng.normal(size=(3, 20, 24, 20))
+    corners = np.stack(np.meshgrid(*[(0, size - 1) for size in anatomy.seen.shape], indexing="ij"), -1).reshape(-1, 3)
+    corners = corners @ anatomy.affine[:3, :3].T + anatomy.affine[:3, 3]
+    origin, size = corners.min(0), np.ceil(np.ptp(corners, axis=0) / 10).astype(int) + 1
+    coarse = rng.normal(size=(3, *size))
     coarse = np.stack([ndimage.gaussian_filter(axis, 2.0) for axis in coarse])  # 10 mm cells: 20 mm correlation
     coarse *= largest_mm / np.linalg.norm(coarse, axis=0).max()
-    origin = anatomy.affine[:3, 3]
 
     def displace(points):
         place = np.moveaxis((points - origin) / 10.0, -1, 0)
@@ -147,9 +176,8 @@ def smooth_warp(anatomy: Anatomy, rng: np.random.Generator, largest_mm: float):
     return displace
 
 
-def another_head(rng: np.random.Generator):
-    """Seen from the same place, quite another brain: turned by 60 to 180 degrees, larger or smaller."""
-    center = np.array([0.0, -18.0, 10.0])
+def another_body(rng: np.random.Generator, center: np.ndarray):
+    """Seen from the same place, quite another anatomy: turned by 60 to 180 degrees, larger or smaller."""
     turn = Rotation.from_rotvec(_direction(rng) * np.deg2rad(rng.uniform(60, 180))).as_matrix()
     scale = rng.uniform(0.8, 1.2)
     return lambda points: (points - center) @ turn.T * scale + center

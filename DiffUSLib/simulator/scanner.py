@@ -3,17 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import ndimage
 
 from DiffUSLib.simulator.anatomy import Anatomy
 
-FIELD_OF_VIEW_DEG, RADIUS_MM, DEPTH_MM, FREQUENCY_MHZ = 70.0, 12.0, 80.0, 4.0
 LINES, SAMPLES = 128, 400
-PIXEL_MM = 0.35
-_DYNAMIC_RANGE_DB = 55.0
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """A machine with a curved probe.
+
+    Args:
+        field_of_view_deg, radius_mm, depth_mm: of the fan.
+        frequency_mhz: loss grows with it.
+        pixel_mm: of the images.
+        dynamic_range_db: from black to white.
+        interface: how bright interfaces are against tissue.
+        pulse_mm, beam_mm: standard deviation along and across the beam in its focus.
+        focus_mm: depth of the focus.
+        clutter_db: noise, against echoes of white matter.
+    """
+
+    field_of_view_deg: float = 70.0
+    radius_mm: float = 12.0
+    depth_mm: float = 80.0
+    frequency_mhz: float = 4.0
+    pixel_mm: float = 0.35
+    dynamic_range_db: float = 55.0
+    interface: float = 10.0
+    pulse_mm: float = 0.3
+    beam_mm: float = 0.5
+    focus_mm: float = 45.0
+    clutter_db: float = -48.0
+
+    def another(self, rng: np.random.Generator) -> Scanner:
+        """The same fan on another machine: other interfaces, resolution, gray scale and noise."""
+        return replace(
+            self,
+            dynamic_range_db=rng.uniform(45, 70),
+            interface=self.interface * np.exp(rng.uniform(np.log(0.25), np.log(1.5))),
+            pulse_mm=self.pulse_mm * rng.uniform(0.8, 1.8),
+            beam_mm=self.beam_mm * rng.uniform(0.8, 2.0),
+            focus_mm=self.focus_mm * rng.uniform(0.7, 1.3),
+            clutter_db=self.clutter_db + rng.uniform(0, 14),
+        )
+
+
+HEAD_SCANNER = Scanner()
+"""A small curved probe on the cortex."""
+BODY_SCANNER = Scanner(
+    field_of_view_deg=60.0, radius_mm=50.0, depth_mm=130.0, frequency_mhz=3.0, pixel_mm=0.5, focus_mm=70.0
+)
+"""A curved probe on the skin of the abdomen."""
 
 
 @dataclass(frozen=True)
@@ -25,62 +70,64 @@ class Scene:
         speed_error: 0.03 if sound runs 3 % faster than the scanner assumes.
         displace: maps RAS points (..., 3) of the scene now to where that tissue is in the MRI.
         cavity: center (3,) in RAS mm and radius in mm of a resection, or None.
+        scanner: that looks.
     """
 
     transducer_to_ras: np.ndarray
     speed_error: float = 0.0
     displace: Callable[[np.ndarray], np.ndarray] | None = None
     cavity: tuple[np.ndarray, float] | None = None
+    scanner: Scanner = HEAD_SCANNER
 
 
-def image_to_transducer() -> np.ndarray:
+def image_to_transducer(scanner: Scanner = HEAD_SCANNER) -> np.ndarray:
     """(4, 4) matrix from (column, row, 0, 1) of the images to the Transducer frame in mm."""
-    half_width = (RADIUS_MM + DEPTH_MM) * np.sin(np.deg2rad(FIELD_OF_VIEW_DEG / 2))
-    matrix = np.diag([PIXEL_MM, PIXEL_MM, 1.0, 1.0])
-    matrix[0, 3] = -half_width - 2
-    matrix[1, 3] = -RADIUS_MM * (1 - np.cos(np.deg2rad(FIELD_OF_VIEW_DEG / 2))) - 2
+    half_angle = np.deg2rad(scanner.field_of_view_deg / 2)
+    matrix = np.diag([scanner.pixel_mm, scanner.pixel_mm, 1.0, 1.0])
+    matrix[0, 3] = -(scanner.radius_mm + scanner.depth_mm) * np.sin(half_angle) - 2
+    matrix[1, 3] = -scanner.radius_mm * (1 - np.cos(half_angle)) - 2
     return matrix
 
 
 def scan(anatomy: Anatomy, scene: Scene, seed: int) -> np.ndarray:
     """(rows, columns) uint8 B-mode image with speckle, attenuation, imperfect gain and TGC, and a shadow."""
-    rng = np.random.default_rng(seed)
-    angle = np.deg2rad(np.linspace(-FIELD_OF_VIEW_DEG / 2, FIELD_OF_VIEW_DEG / 2, LINES))
-    depth = (np.arange(SAMPLES) + 0.5) * DEPTH_MM / SAMPLES
+    rng, scanner = np.random.default_rng(seed), scene.scanner
+    angle = np.deg2rad(np.linspace(-scanner.field_of_view_deg / 2, scanner.field_of_view_deg / 2, LINES))
+    depth = (np.arange(SAMPLES) + 0.5) * scanner.depth_mm / SAMPLES
     backscatter, interface, attenuation = _through_the_beam(anatomy, scene, angle, depth)
     random = (rng.normal(size=(2, LINES, SAMPLES)) * [[[1.0]], [[1.0j]]]).sum(0) / np.sqrt(2)
     field = backscatter * random + interface * (0.8 + 0.2 * random)
-    field = _point_spread(field, angle, depth)
+    field = _point_spread(field, angle, depth, scanner)
     level = 20 * np.log10(np.abs(field) + 1e-6)
-    step_cm = DEPTH_MM / SAMPLES / 10
-    loss = 2 * FREQUENCY_MHZ * np.cumsum(attenuation, axis=1) * step_cm
-    compensation = 2 * FREQUENCY_MHZ * rng.uniform(0.4, 0.6) * depth / 10
+    step_cm = scanner.depth_mm / SAMPLES / 10
+    loss = 2 * scanner.frequency_mhz * np.cumsum(attenuation, axis=1) * step_cm
+    compensation = 2 * scanner.frequency_mhz * rng.uniform(0.4, 0.6) * depth / 10
     level = (
         level - loss + compensation + rng.uniform(-4, 4) + rng.uniform(-5, 5) * np.sin(depth / 25 + rng.uniform(0, 6))
     )
     level = level - _shadow(angle, rng)[:, None]
     level = np.maximum(level, 6 - 14 * depth / 2.0)  # ring-down of the face
-    noise = 20 * np.log10(np.abs(rng.normal(size=level.shape)) + 1e-3) - 48 + compensation * 0.7
+    noise = 20 * np.log10(np.abs(rng.normal(size=level.shape)) + 1e-3) + scanner.clutter_db + compensation * 0.7
     level = np.logaddexp(level * 0.23, noise * 0.23) / 0.23
-    gray = np.clip((level + 0.68 * _DYNAMIC_RANGE_DB) / _DYNAMIC_RANGE_DB, 0.01, 1) * 255
-    return _to_pixels(gray)
+    gray = np.clip(level / scanner.dynamic_range_db + 0.68, 0.01, 1) * 255
+    return _to_pixels(gray, scanner)
 
 
 def _through_the_beam(anatomy: Anatomy, scene: Scene, angle: np.ndarray, depth: np.ndarray):
     """Backscatter, interface echo and attenuation (lines, samples), averaged over the thickness of the beam."""
     path = depth * (1 + scene.speed_error)
-    radius = RADIUS_MM + path
+    radius = scene.scanner.radius_mm + path
     plane = np.stack(
         [
             np.sin(angle)[:, None] * radius,
-            np.cos(angle)[:, None] * radius - RADIUS_MM,
+            np.cos(angle)[:, None] * radius - scene.scanner.radius_mm,
             np.zeros((len(angle), len(depth))),
         ],
         axis=-1,
     )
     rotation, origin = scene.transducer_to_ras[:3, :3], scene.transducer_to_ras[:3, 3]
     beam = np.stack([np.sin(angle), np.cos(angle), 0 * angle], axis=-1) @ rotation.T
-    thickness = 0.6 + 0.012 * np.abs(path - 40)
+    thickness = 0.6 + 0.012 * np.abs(path - scene.scanner.focus_mm + 5)
     totals = [0.0, 0.0, 0.0]
     for offset, weight in ((-1.4, 0.25), (0.0, 0.5), (1.4, 0.25)):
         points = plane + np.array([0, 0, 1.0]) * (offset * thickness)[None, :, None]
@@ -104,7 +151,8 @@ def _tissue(anatomy: Anatomy, scene: Scene, points: np.ndarray, beam: np.ndarray
     ) / (2 * reach)
     steepness = np.linalg.norm(gradient, axis=-1)
     along = (gradient * beam[:, None, :]).sum(-1)
-    interface = 10.0 * along**2 / (steepness + 1e-3)  # steepness times the squared cosine of incidence
+    # Steepness times the squared cosine of incidence.
+    interface = scene.scanner.interface * along**2 / (steepness + 1e-3)
     if scene.cavity is not None:
         center, size = scene.cavity
         distance = np.linalg.norm(points - center, axis=-1) - size
@@ -114,11 +162,11 @@ def _tissue(anatomy: Anatomy, scene: Scene, points: np.ndarray, beam: np.ndarray
     return backscatter, interface, attenuation
 
 
-def _point_spread(field: np.ndarray, angle: np.ndarray, depth: np.ndarray) -> np.ndarray:
+def _point_spread(field: np.ndarray, angle: np.ndarray, depth: np.ndarray, scanner: Scanner) -> np.ndarray:
     """Pulse along depth, and a beam whose width grows away from its focus."""
-    field = ndimage.gaussian_filter1d(field, 0.3 / (depth[1] - depth[0]), axis=1)
-    spacing = (RADIUS_MM + depth) * (angle[1] - angle[0])
-    wanted = (0.5 + 0.012 * np.abs(depth - 45)) / spacing
+    field = ndimage.gaussian_filter1d(field, scanner.pulse_mm / (depth[1] - depth[0]), axis=1)
+    spacing = (scanner.radius_mm + depth) * (angle[1] - angle[0])
+    wanted = (scanner.beam_mm + 0.012 * np.abs(depth - scanner.focus_mm)) / spacing
     widths = np.geomspace(max(wanted.min(), 0.3), wanted.max() + 0.01, 4)
     blurred = np.stack([ndimage.gaussian_filter1d(field, width, axis=0) * np.sqrt(width) for width in widths])
     place = np.interp(wanted, widths, np.arange(4))
@@ -138,15 +186,15 @@ def _shadow(angle: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return edge
 
 
-def _to_pixels(gray: np.ndarray) -> np.ndarray:
-    matrix = image_to_transducer()
-    columns = int(np.ceil(-2 * matrix[0, 3] / PIXEL_MM)) + 1
-    rows = int(np.ceil((DEPTH_MM - matrix[1, 3] + 2) / PIXEL_MM)) + 1
+def _to_pixels(gray: np.ndarray, scanner: Scanner) -> np.ndarray:
+    matrix, size = image_to_transducer(scanner), scanner.pixel_mm
+    columns = int(np.ceil(-2 * matrix[0, 3] / size)) + 1
+    rows = int(np.ceil((scanner.depth_mm - matrix[1, 3] + 2) / size)) + 1
     row, column = np.mgrid[:rows, :columns]
-    x, y = column * PIXEL_MM + matrix[0, 3], row * PIXEL_MM + matrix[1, 3] + RADIUS_MM
-    angle, depth = np.rad2deg(np.arctan2(x, y)), np.hypot(x, y) - RADIUS_MM
-    line = (angle / FIELD_OF_VIEW_DEG + 0.5) * (LINES - 1)
-    sample = depth / DEPTH_MM * SAMPLES - 0.5
-    inside = (line >= 0) & (line <= LINES - 1) & (depth >= 0) & (depth <= DEPTH_MM)
+    x, y = column * size + matrix[0, 3], row * size + matrix[1, 3] + scanner.radius_mm
+    angle, depth = np.rad2deg(np.arctan2(x, y)), np.hypot(x, y) - scanner.radius_mm
+    line = (angle / scanner.field_of_view_deg + 0.5) * (LINES - 1)
+    sample = depth / scanner.depth_mm * SAMPLES - 0.5
+    inside = (line >= 0) & (line <= LINES - 1) & (depth >= 0) & (depth <= scanner.depth_mm)
     image = ndimage.map_coordinates(gray, [line, sample], order=1, mode="nearest")
     return np.where(inside, np.round(image), 0).astype(np.uint8)

@@ -24,7 +24,7 @@ def aligned(host):
 
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
     ui, head = widget.ui, mni152()
-    voxels = np.ascontiguousarray(head.t1.transpose(2, 1, 0))
+    voxels = np.ascontiguousarray(head.seen.transpose(2, 1, 0))
     volume = slicer.util.addVolumeFromArray(voxels, head.affine, "MNI152 T1")
     volume.CreateDefaultDisplayNodes()
     widget.logic.getParameterNode().volume = volume

@@ -251,7 +251,7 @@ def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
     folder.mkdir(parents=True)
     for name, values, matrix in (
         ("Case1-US-before.nii.gz", level.clip(1, 255), error @ affine),
-        ("Case1-T1.nii.gz", anatomy.t1, anatomy.affine),
+        ("Case1-T1.nii.gz", anatomy.seen, anatomy.affine),
     ):
         nibabel.save(nibabel.Nifti1Image(values.astype(np.float32), matrix), folder / name)
     points = center + np.random.default_rng(1).uniform(-20, 20, (12, 3))

@@ -76,7 +76,7 @@ def test_capture_range_ends_below_the_first_bin_that_fails(finals, reached):
 
 @pytest.mark.slow
 def test_binned_perturbations_fill_the_bins(monkeypatch):
-    monkeypatch.setattr(protocol, "_outcome", lambda experiment, case, error, seed, number: (case, error, number))
+    monkeypatch.setattr(protocol, "_outcome", lambda _, case, person, error, seed, number: (case, error, number))
     experiment = protocol.Experiment("T2", 1, 30.0, 25.0, binned=True)
     for case, error, number in protocol.run_experiment(experiment, [3], 10):
         low, high = protocol.BINS_MM[number % 5], protocol.BINS_MM[number % 5 + 1]

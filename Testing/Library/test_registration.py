@@ -9,6 +9,7 @@ import torch
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from DiffUSLib.acoustics import maps_from_ct
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
@@ -25,7 +26,7 @@ from DiffUSLib.registration import (
     trust,
 )
 from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
-from DiffUSLib.registration.features import crop, smoothed
+from DiffUSLib.registration.features import Anatomy, crop, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
 from DiffUSLib.ultrasound.fan_detection import FanGeometry
 from DiffUSLib.ultrasound.observation import observe
@@ -302,7 +303,7 @@ def test_uncertainty_equals_a_monte_carlo_of_corrections(scene):
     assert list(expected) == pytest.approx(measured.tolist(), rel=0.05)
 
 
-GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.8)
+GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.4, 0.8)
 
 
 @pytest.mark.parametrize(
@@ -375,7 +376,42 @@ def test_ultrasound_elsewhere_is_refused(scene):
         Alignment(scene[0], far)
 
 
+def test_edges_of_an_organ_are_not_drowned_by_bone_nor_made_by_gas():
+    """A kidney (30 HU) in fat (-100 HU) with a rib (900 HU) and gas beside it, as a CT has them."""
+    _, j, i = np.mgrid[:60, :60, :60]
+    hu = np.full((60, 60, 60), -100.0)
+    for place, value in (((30, 30), 30.0), ((12, 12), 900.0), ((48, 12), -1000.0)):
+        hu[np.hypot(i - place[0], j - place[1]) < 7] = value
+    volume = Volume(torch.from_numpy(hu).float(), torch.eye(4))
+    anatomy, _ = finish(smoothed(Anatomy(volume, maps_from_ct(volume, coupled=False)), 1.0))
+    edges = anatomy.channels[30, :, :, 1].numpy()
+    places = ((30, 30), (12, 12), (48, 12))
+    kidney, bone, gas = (edges[max(y - 11, 0) : y + 11, max(x - 11, 0) : x + 11].max() for x, y in places)
+    assert bone < 4 * kidney  # linear in HU it is 8 times as strong
+    assert gas < 0.5 * kidney  # linear in HU it is 7 times as strong
+
+
+def test_halves_share_no_pixel(scene):
+    whole = objective_of(scene, 3)
+    first, second = whole.halves()
+    assert torch.equal(torch.cat([first._values, second._values])[[0, 2, 1]], whole._values)
+    single = objective_of(scene, 1)
+    sides = [half._weights for half in single.halves()]
+    assert float((sides[0] * sides[1]).max()) == 0 and torch.equal(sides[0] + sides[1], single._weights)
+
+
+def test_the_first_start_is_followed_to_the_end():
+    """Where it stands is worst of all, yet it is not left out."""
+    objective = Quadratic()
+    starts = torch.cat([objective.top.float()[None] + 40, objective.top.float().expand(9, -1) + 0.3])
+    directions = torch.eye(7, dtype=torch.float64)
+    (units, _), _ = finish(search.climb(objective, starts, directions, "coarse", ((2, 4), (5, 2))))
+    assert len(units) == 2 and float((units[0] - objective.top).norm()) > 20
+
+
 def test_bad_settings_are_refused():
+    with pytest.raises(DiffUSError, match="in_plane"):
+        RegistrationSettings(degrees_of_freedom="affine")
     with pytest.raises(DiffUSError, match="quick"):
         RegistrationSettings(preset="slow")
     with pytest.raises(DiffUSError, match="above zero"):

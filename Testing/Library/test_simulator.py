@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from DiffUSLib.simulator import cases, scanner
+from DiffUSLib.simulator import body, cases, scanner
 from DiffUSLib.simulator.anatomy import Anatomy
-from DiffUSLib.simulator.scanner import Scene
+from DiffUSLib.simulator.scanner import HEAD_SCANNER, Scene
 
 
 def block(echogenicity, stiffness=None, size=120):
@@ -16,7 +16,7 @@ def block(echogenicity, stiffness=None, size=120):
     points = np.moveaxis(np.indices((size,) * 3), 0, -1) - size / 2
     zero = np.zeros((size,) * 3, dtype=np.float32)
     maps = [zero if field is None else field(points).astype(np.float32) for field in (echogenicity, stiffness)]
-    return Anatomy(zero, *maps, zero, zero + 50, affine)
+    return Anatomy(zero, *maps, zero, zero + 50, affine, "t1", np.zeros((1, 3)), np.array([0.0, 0, 1]))
 
 
 def probe_at(depth_to_center_mm, roll_deg=0.0):
@@ -28,7 +28,7 @@ def probe_at(depth_to_center_mm, roll_deg=0.0):
 
 def polar(anatomy, scene):
     angle = np.deg2rad(np.linspace(-35, 35, scanner.LINES))
-    depth = (np.arange(scanner.SAMPLES) + 0.5) * scanner.DEPTH_MM / scanner.SAMPLES
+    depth = (np.arange(scanner.SAMPLES) + 0.5) * HEAD_SCANNER.depth_mm / scanner.SAMPLES
     return scanner._through_the_beam(anatomy, scene, angle, depth)
 
 
@@ -38,7 +38,7 @@ def test_speckle_of_even_tissue_is_rayleigh():
     angle = np.deg2rad(np.linspace(-35, 35, scanner.LINES))
     depth = (np.arange(scanner.SAMPLES) + 0.5) * 0.2
     noise = (rng.normal(size=(40, scanner.LINES, scanner.SAMPLES, 2)) * [1, 1j]).sum(-1)
-    envelope = np.abs(np.stack([scanner._point_spread(field, angle, depth) for field in noise]))
+    envelope = np.abs(np.stack([scanner._point_spread(field, angle, depth, HEAD_SCANNER) for field in noise]))
     middle = envelope[:, 30:-30, 50:-50]
     ratio = middle.mean(0) / middle.std(0)
     assert ratio.mean() == pytest.approx(1.91, rel=0.06)
@@ -62,9 +62,10 @@ def test_targets_appear_at_their_depth():
         image[: image.shape[0] // 4] = 0  # ring-down
         rows, columns = np.nonzero(image > 0.8 * image.max())
         x, y, _, _ = scanner.image_to_transducer() @ [columns.mean(), rows.mean(), 0, 1]
-        radius = scanner.RADIUS_MM + (np.hypot(10, 40 + scanner.RADIUS_MM) - scanner.RADIUS_MM) / (1 + speed_error)
-        direction = np.array([10, 40 + scanner.RADIUS_MM]) / np.hypot(10, 40 + scanner.RADIUS_MM)
-        expected = direction * radius - [0, scanner.RADIUS_MM]
+        face = HEAD_SCANNER.radius_mm
+        radius = face + (np.hypot(10, 40 + face) - face) / (1 + speed_error)
+        direction = np.array([10, 40 + HEAD_SCANNER.radius_mm]) / np.hypot(10, 40 + HEAD_SCANNER.radius_mm)
+        expected = direction * radius - [0, HEAD_SCANNER.radius_mm]
         assert [x, y] == pytest.approx(expected.tolist(), abs=0.9)
 
 
@@ -97,11 +98,38 @@ def test_perturbations_stay_within_their_limits():
 
 
 def test_other_head_keeps_its_center_and_turns_far():
-    displace = cases.another_head(np.random.default_rng(2))
     center = np.array([0.0, -18.0, 10.0])
+    displace = cases.another_body(np.random.default_rng(2), center)
     ahead = np.array([0.0, 40.0, 0.0])
     assert displace(center) == pytest.approx(center)
     assert np.linalg.norm(displace(center + ahead) - center - ahead) > 15
+
+
+def test_gas_of_the_ct_is_elsewhere_on_the_day_of_the_ultrasound():
+    """Four lumens in a block of bowel: where the CT has air, the ultrasound may have content, and the reverse."""
+    tissues = np.full((40, 40, 24), body.NAMES.index("bowel"), dtype=np.uint8)
+    lumens = np.zeros_like(tissues)
+    for number in range(16):
+        i, j = divmod(number, 4)
+        lumens[10 * i + 2 : 10 * i + 8, 10 * j + 2 : 10 * j + 8, 6:18] = number + 1
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    anatomy = body.body(tissues, affine, np.zeros(3), np.array([0.0, 1.0, 0.0]), seed=4, lumens=lumens)
+    center = (slice(None), slice(None), 12)
+    gas_in_ct = [anatomy.seen[center][lumens[center] == n].mean() < -500 for n in range(1, 17)]
+    gas_now = [anatomy.attenuation[center][lumens[center] == n].mean() > 5 for n in range(1, 17)]
+    assert gas_in_ct != gas_now and any(gas_in_ct) and any(gas_now) and not all(gas_in_ct) and not all(gas_now)
+    assert anatomy.seen.min() == -3024  # padding beyond the field of view, as scanners write it
+
+
+@pytest.mark.slow
+def test_a_torso_shows_liver_kidneys_bone_gas_and_metal():
+    anatomy = body.torso(1, contrast=True)
+    levels = anatomy.seen[::3, ::3, ::3]
+    for low, high in ((-1100, -800), (-120, -70), (90, 125), (155, 190), (500, 800)):
+        assert ((levels > low) & (levels < high)).mean() > 0.002
+    assert anatomy.seen.max() > 1200
+    case = cases.make_case(1, 2, "T2", anatomy)
+    assert case.scanner.depth_mm == 130 and 0.2 < (case.images > 0).mean() < 0.9
 
 
 @pytest.mark.slow

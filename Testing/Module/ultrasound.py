@@ -70,7 +70,7 @@ def add_head():
     from DiffUSLib.simulator.anatomy import mni152
 
     head = mni152()
-    return slicer.util.addVolumeFromArray(np.ascontiguousarray(head.t1.transpose(2, 1, 0)), head.affine, "MNI152")
+    return slicer.util.addVolumeFromArray(np.ascontiguousarray(head.seen.transpose(2, 1, 0)), head.affine, "MNI152")
 
 
 def add_sweep(images, image_to_transducer, poses, name="Sweep"):
