@@ -93,7 +93,7 @@ def measure(volume: Volume, modality: str, head: Head) -> tuple[tuple[Anchor, ..
             f"{volume.name or 'the volume'} does not show fluid, gray and white matter apart; give the anchors."
         )
     names = _CLASSES[modality]
-    anchors = [Anchor(name, float(mean), float(spread)) for name, mean in zip(names, means, strict=True)]
+    anchors = [Anchor(name, float(mean + head.zero), float(spread)) for name, mean in zip(names, means, strict=True)]
     _, middle, bright = anchors
     if modality == "t1c":
         step = max(bright.intensity - middle.intensity, 3 * bright.spread)

@@ -12,6 +12,7 @@ import SimpleITK
 import torch
 
 from DiffUSLib.acoustics.curves import interpolate
+from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
@@ -53,7 +54,12 @@ def calibration_names() -> tuple[str, ...]:
     return tuple(_shipped_calibrations())
 
 
-def maps_from_ct(volume: Volume, calibration: str | Path = DEFAULT_CALIBRATION, coupled: bool = True) -> AcousticMaps:
+def maps_from_ct(
+    volume: Volume,
+    calibration: str | Path = DEFAULT_CALIBRATION,
+    coupled: bool = True,
+    rescaling: tuple[float, float] = (1.0, 0.0),
+) -> AcousticMaps:
     """Acoustic maps of a CT volume.
 
     Density: Schneider 1996. Speed of sound: Mast 2000 in soft tissue, Webb 2018 in bone (for the scanner of the
@@ -64,12 +70,20 @@ def maps_from_ct(volume: Volume, calibration: str | Path = DEFAULT_CALIBRATION, 
         calibration: one of `calibration_names()`, or a CSV file with the columns hu, density_kg_m3, sound_speed_m_s
             and, if wanted, attenuation_db_cm_mhz.
         coupled: fill the air around the body with the coupling medium, as gel or saline does in an examination.
+        rescaling: slope and intercept that make HU of the voxels, for instance (1, -1024) where 1024 was added.
 
     Raises:
-        DiffUSError: if the volume is constant, or the calibration is unknown or cannot be read.
+        DiffUSError: if the volume is constant, the rescaling has no slope, or the calibration is unknown or cannot be
+            read.
     """
     check_not_constant(volume)
+    slope, intercept = rescaling
+    if not (0 < slope < float("inf") and abs(intercept) < float("inf")):
+        raise DiffUSError(
+            f"the rescaling {slope:g},{intercept:g} needs a slope above zero; write for instance 1,-1024."
+        )
     voxels = volume.voxels if volume.voxels.is_floating_point() else volume.voxels.to(torch.float32)
+    voxels = voxels * slope + intercept if rescaling != (1.0, 0.0) else voxels
     notes = []
     clamped = int(((voxels < LOWEST_HU) | (voxels > HIGHEST_HU)).sum())
     if clamped:
@@ -97,7 +111,16 @@ def maps_from_ct(volume: Volume, calibration: str | Path = DEFAULT_CALIBRATION, 
             attenuation = torch.where(exterior, outside.attenuation_db_cm_mhz, attenuation)
             echogenicity = torch.where(exterior, outside.echogenicity, echogenicity)
             notes.append(f"The air around the body was replaced by the coupling medium ({outside.name}).")
-    return AcousticMaps(impedance, attenuation, echogenicity, volume.ijk_to_ras, outside, "ct", tuple(notes))
+    return AcousticMaps(
+        impedance,
+        attenuation,
+        echogenicity,
+        volume.ijk_to_ras,
+        outside,
+        "ct",
+        tuple(notes),
+        decision=VolumeDecision("ct", rescaling=(slope, intercept), clamped_voxels=clamped),
+    )
 
 
 def impedance_from_hu(hu: torch.Tensor, calibration: str | Path = DEFAULT_CALIBRATION) -> torch.Tensor:

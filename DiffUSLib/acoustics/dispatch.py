@@ -20,18 +20,18 @@ def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> Acoustic
     """Compute acoustic maps from a volume.
 
     Args:
-        volume: a CT in HU, an MRI, or a label map.
+        volume: a CT in HU, an MRI of the head, or a label map.
         modality: "auto", "ct", "t1", "t1c", "t2" or "labels".
         options: passed to `maps_from_ct`, `maps_from_mri` or `maps_from_labels`.
 
     Raises:
-        DiffUSError: if the modality is unknown, the volume is constant, or an option does not belong to the modality.
+        DiffUSError: if the modality is unknown or is not recognized for certain, the volume is constant, or an option
+            does not belong to the modality.
     """
-    notes: tuple[str, ...] = ()
+    guess = None
     if modality == "auto":
         guess = detect_modality(volume)
         modality = guess.modality
-        notes = (f"Modality {modality} was chosen: {guess.reason}",)
     if modality not in MODALITIES:
         raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
     of_mri = functools.partial(maps_from_mri, modality=modality)
@@ -40,4 +40,7 @@ def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> Acoustic
     if unknown:
         raise DiffUSError(f"{min(unknown)} is no option of modality {modality}.")
     maps = mapping(volume, **options)
-    return replace(maps, notes=notes + maps.notes)
+    decision = maps.decision
+    if guess is not None:
+        decision = replace(decision, confidence=guess.confidence, reason=guess.reason)
+    return replace(maps, notes=decision.sentences() + maps.notes, decision=decision)

@@ -9,6 +9,7 @@ import SimpleITK
 import torch
 from scipy import ndimage
 
+from DiffUSLib.acoustics.histogram import find_background
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 
@@ -22,7 +23,9 @@ class Head:
     """A coarse look at an MRI of a head.
 
     Args:
-        intensities: (K, J, I) float32 voxels of the volume, taken at about 2 mm.
+        intensities: (K, J, I) float32 signal above `zero`, taken at about 2 mm; zero in a background that was set.
+        zero: the intensity without signal, in the units of the volume.
+        background: the value that was set around the head, or None.
         strides: (K, J, I) steps in voxels of the volume between them.
         mask: (K, J, I) bool, the filled head (or brain, where the skull was stripped).
         brain: (K, J, I) bool, voxels that are brain (or fluid around it), not all of them in a whole head.
@@ -32,6 +35,8 @@ class Head:
     """
 
     intensities: np.ndarray
+    zero: float
+    background: float | None
     strides: tuple[int, int, int]
     mask: np.ndarray
     brain: np.ndarray
@@ -48,8 +53,10 @@ def find_head(volume: Volume) -> Head:
     """
     strides_ijk = [max(1, round(_WORKING_SPACING_MM / size)) for size in volume.spacing_mm]
     i, j, k = strides_ijk
-    array = volume.voxels.detach()[::k, ::j, ::i].to("cpu", torch.float32).numpy()
-    clipped = np.clip(array, *np.percentile(array, [0.0, 99.5]))
+    stored = volume.voxels.detach()[::k, ::j, ::i].to("cpu", torch.float64).numpy()
+    background = find_background(stored)
+    array = background.signal(stored).astype(np.float32)
+    clipped = np.minimum(array, np.percentile(array, 99.5))
     image = SimpleITK.GetImageFromArray(clipped)
     spacing = tuple(float(size * step) for size, step in zip(volume.spacing_mm, strides_ijk, strict=True))
     image.SetSpacing(spacing)
@@ -57,9 +64,8 @@ def find_head(volume: Volume) -> Head:
     otsu.SetInsideValue(0)
     otsu.SetOutsideValue(1)
     otsu.Execute(image)
-    lowest = float(clipped.min())
     # Half of Otsu's threshold keeps dark gray matter and fluid; closing bridges the dark skull and sulci.
-    mask = image > lowest + 0.5 * (otsu.GetThreshold() - lowest)
+    mask = image > 0.5 * otsu.GetThreshold()
     closing = [max(1, round(8.0 / size)) for size in spacing]
     opening = [max(1, round(4.0 / size)) if n > 8 else 0 for size, n in zip(spacing, image.GetSize(), strict=True)]
     closed = SimpleITK.BinaryMorphologicalClosing(mask, closing)
@@ -81,7 +87,7 @@ def find_head(volume: Volume) -> Head:
         grid = np.ogrid[tuple(slice(0, n) for n in depth.shape)]
         squared = sum(((g - c) * s) ** 2 for g, c, s in zip(grid, deepest, spacing[::-1], strict=True))
         brain = inside & (squared < (_DEEP_FRACTION * depth.max()) ** 2)
-    return Head(array, (k, j, i), inside, brain, depth, bool(whole_head), spacing)
+    return Head(array, background.zero, background.value, (k, j, i), inside, brain, depth, bool(whole_head), spacing)
 
 
 def find_intracranial(head: Head, matter: tuple[float, float]) -> np.ndarray:
@@ -89,7 +95,7 @@ def find_intracranial(head: Head, matter: tuple[float, float]) -> np.ndarray:
 
     Args:
         head: what `find_head` found.
-        matter: lowest and highest intensity of gray and white matter.
+        matter: lowest and highest signal (above `head.zero`) of gray and white matter.
     """
     size = head.spacing_mm
     seen = head.mask & (head.intensities > matter[0]) & (head.intensities < matter[1])

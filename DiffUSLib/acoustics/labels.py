@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from DiffUSLib.acoustics.decision import VolumeDecision
+from DiffUSLib.acoustics.label_signs import ROUNDING
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import Tissue, tissue
 from DiffUSLib.errors import DiffUSError
@@ -41,7 +43,7 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
     check_not_constant(volume)
     voxels = volume.voxels.detach()
     numbers = voxels.round().to(torch.int64)
-    if voxels.is_floating_point() and bool((numbers != voxels).any()):
+    if voxels.is_floating_point() and bool(((voxels - numbers).abs() > ROUNDING).any()):
         raise DiffUSError(
             f"{volume.name or 'the volume'} has fractional values; a label map holds whole numbers only."
         )
@@ -53,6 +55,7 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
         notes.append(f"Labels were read as {mapping}, the shipped set that has all {len(present)} of them.")
     if isinstance(mapping, str) and mapping in _label_sets():
         notes.append(f"Label names: {_label_sets()[mapping]['source']}.")
+    name = "as given" if isinstance(mapping, Mapping) else Path(mapping).name
     table = {0: tissue("water"), **read_label_mapping(mapping)}
     missing = [label for label in present if label not in table]
     if missing:
@@ -76,6 +79,7 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
         table[0],
         "labels",
         tuple(notes),
+        decision=VolumeDecision("labels", label_set=name),
     )
 
 

@@ -12,6 +12,7 @@ from DiffUSLib.acoustics.tissue import Tissue
 from DiffUSLib.errors import DiffUSError
 
 if TYPE_CHECKING:
+    from DiffUSLib.acoustics.decision import VolumeDecision
     from DiffUSLib.acoustics.network import ImpedanceNetwork
 
 
@@ -28,6 +29,7 @@ class AcousticMaps:
         modality: "ct", "t1", "t1c", "t2" or "labels".
         notes: what was decided, clamped or assumed, in sentences.
         network: of an MRI, what its intensities went through.
+        decision: what was decided about the volume; None where the maps were made by hand.
     """
 
     impedance: torch.Tensor
@@ -38,6 +40,7 @@ class AcousticMaps:
     modality: str
     notes: tuple[str, ...] = ()
     network: ImpedanceNetwork | None = None
+    decision: VolumeDecision | None = None
 
     def __post_init__(self):
         shapes = {tuple(t.shape) for t in (self.impedance, self.attenuation, self.echogenicity)}

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from DiffUSLib.acoustics.anchors import Anchor, check_modality, measure
+from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.acoustics.head import Head, close_gaps, find_head, find_intracranial, upsample
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.network import ImpedanceNetwork, train_network
@@ -44,6 +45,7 @@ def maps_from_mri(
     check_not_constant(volume)
     head = find_head(volume)
     notes = []
+    given = anchors is not None or network is not None
     try:
         measured, bias = measure(volume, modality, head)
     except DiffUSError:
@@ -61,24 +63,26 @@ def maps_from_mri(
     if bias is not None and modality != "t2":
         low, high = np.percentile(bias[head.brain], [1, 99])
         notes.append(f"A smooth bias field of {low - 1:+.0%} to {high - 1:+.0%} in the brain was taken out.")
-        voxels = voxels / upsample(bias, head, volume).to(voxels)
+        voxels = head.zero + (voxels - head.zero) / upsample(bias, head, volume).to(voxels)
     channels = _look_up(network, voxels)
     outside = tissue("water")
     if head.whole_head:
-        channels = _with_skull(channels, voxels, volume, head, anchors)
+        channels = _with_skull(channels, voxels - head.zero, volume, head, anchors)
         notes.append(
             "Skull and scalp are in the volume: outside of the brain, dark voxels were taken for cortical bone (MRI "
             "shows bone and air alike); scalp and muscle are mapped as if they were brain of that intensity."
         )
     else:
         notes.append("The skull was found to be stripped.")
-    around = _around(voxels.detach(), volume, head, anchors)
+    around = _around(volume, head, anchors)
     pairs = zip(channels, _values(outside), strict=True)
     impedance, attenuation, echogenicity = (torch.where(around, value, channel) for channel, value in pairs)
     notes.append(f"The background is the coupling medium ({outside.name}).")
+    skull = "present" if head.whole_head else "stripped"
+    decision = VolumeDecision(modality, skull=skull, anchors=anchors, anchors_given=given)
     ijk_to_ras = volume.ijk_to_ras
     return AcousticMaps(
-        impedance, attenuation, echogenicity, ijk_to_ras, outside, modality, tuple(notes), network
+        impedance, attenuation, echogenicity, ijk_to_ras, outside, modality, tuple(notes), network, decision
     )
 
 
@@ -98,40 +102,42 @@ def _values(row: Tissue) -> tuple[float, float, float]:
     return row.impedance_mrayl, row.attenuation_db_cm_mhz, row.echogenicity
 
 
-def _matter(anchors: tuple[Anchor, ...]) -> tuple[float, float, float]:
-    """Lowest and highest intensity of gray and white matter, and the intensity below which bone is likely."""
+def _matter(anchors: tuple[Anchor, ...], zero: float) -> tuple[float, float, float]:
+    """Lowest and highest signal of gray and white matter, and the signal below which bone is likely."""
     names = [tissue(anchor.tissue).name for anchor in anchors]
+    signals = [anchor.intensity - zero for anchor in anchors]
     matter = [
-        anchor.intensity
-        for name, anchor in zip(names, anchors, strict=True)
-        if name in ("gray matter", "white matter", "brain")
+        signal for name, signal in zip(names, signals, strict=True) if name in ("gray matter", "white matter", "brain")
     ]
-    dark, bright = (min(matter), max(matter)) if matter else (anchors[0].intensity, anchors[-1].intensity)
-    fluid = next((a.intensity for n, a in zip(names, anchors, strict=True) if n == "cerebrospinal fluid"), 0.0)
+    dark, bright = (min(matter), max(matter)) if matter else (signals[0], signals[-1])
+    fluid = next((signal for name, signal in zip(names, signals, strict=True) if name == "cerebrospinal fluid"), 0.0)
     if fluid < dark:  # T1
         return (fluid + dark) / 2, 2.0 * bright, 0.8 * fluid
     return 0.6 * dark, (bright + fluid) / 2, 0.4 * dark
 
 
-def _with_skull(channels, voxels, volume: Volume, head: Head, anchors) -> list[torch.Tensor]:
+def _with_skull(channels, signal, volume: Volume, head: Head, anchors) -> list[torch.Tensor]:
     """Replace what lies between brain and background by bone where it is dark."""
-    lowest, highest, dark = _matter(anchors)
+    lowest, highest, dark = _matter(anchors, head.zero)
     inside = find_intracranial(head, (lowest, highest))
     bone = head.mask & ~inside & (head.intensities < dark)
     bone = close_gaps(bone, head.spacing_mm, _DIPLOE_MM) & head.mask & ~inside
-    bone_share = upsample(bone, head, volume).to(voxels)
-    darkness = ((1.3 * dark - voxels) / (0.6 * dark)).clamp(0.0, 1.0)
+    bone_share = upsample(bone, head, volume).to(signal)
+    darkness = ((1.3 * dark - signal) / (0.6 * dark)).clamp(0.0, 1.0)
     bone_share = torch.maximum(bone_share, darkness)
-    bone_share = bone_share * (1.0 - upsample(inside, head, volume).to(voxels))
+    bone_share = bone_share * (1.0 - upsample(inside, head, volume).to(signal))
     hard = _values(tissue("cortical bone"))
     return [channel + (value - channel) * bone_share for channel, value in zip(channels, hard, strict=True)]
 
 
-def _around(voxels: torch.Tensor, volume: Volume, head: Head, anchors) -> torch.Tensor:
+def _around(volume: Volume, head: Head, anchors) -> torch.Tensor:
     """Mask of what lies outside of the head: background values at its border, and everything further out."""
     depth = upsample(head.depth_mm, head, volume)
     coarse = max(head.spacing_mm)
     if head.whole_head:
         return depth < 0.0
-    background = voxels <= _BACKGROUND * anchors[-1].intensity
+    voxels = volume.voxels.detach()
+    background = voxels <= head.zero + _BACKGROUND * (anchors[-1].intensity - head.zero)
+    if head.background is not None:
+        background |= voxels == head.background
     return (background & (depth < 3.0 * coarse)) | (depth < -2.0 * coarse)

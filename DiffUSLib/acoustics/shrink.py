@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from DiffUSLib.acoustics.modality import looks_like_labels
+from DiffUSLib.acoustics.label_signs import looks_like_labels
 from DiffUSLib.geometry.volume import Volume
 
 

@@ -52,6 +52,10 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
         help="intensities of tissues in an MRI, instead of measuring them; for instance "
         "'cerebrospinal fluid=20,gray matter=67,white matter=82'",
     )  # fmt: skip
+    patient.add_argument(
+        "--rescaling", type=numbers(2, "1,-1024"), metavar="SLOPE,INTERCEPT",
+        help="make HU of the values of a CT: HU = SLOPE x value + INTERCEPT",
+    )  # fmt: skip
     probe = parser.add_argument_group("transducer")
     probe.add_argument(
         "--probe", default="craniotomy_curvilinear", metavar="NAME|JSON", help="preset (see `diffus probes`) or file"
@@ -212,7 +216,8 @@ def _read_pose(options: argparse.Namespace) -> torch.Tensor | None:
 
 def make_maps(options: argparse.Namespace) -> AcousticMaps:
     """The acoustic maps of the volume; what was decided or assumed on the way is told."""
-    chosen = {"calibration": options.calibration, "mapping": options.mapping, "anchors": options.anchors}
+    names = ("calibration", "mapping", "anchors", "rescaling")
+    chosen = {name: getattr(options, name) for name in names}
     maps = acoustic_maps(read_chosen_volume(options), modality=options.modality, **_given(chosen))
     for note in maps.notes:
         print(note)

@@ -122,6 +122,8 @@ def run(arguments: argparse.Namespace) -> None:
     slices, used = make_slices(tracked, placed, arguments.frames)
     volume = read_chosen_volume(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
+    for sentence in maps.decision.sentences():
+        print(sentence)
     alignment = Alignment(volume, slices, settings, maps)
     stage = None
     for progress in alignment.steps():
@@ -131,7 +133,8 @@ def run(arguments: argparse.Namespace) -> None:
     result = alignment.result
     write_transform(arguments.output, result.correction_ras)
     if arguments.report is not None:
-        report = json.dumps(registration_report(result, used) | tracking_report(placed), indent=2)
+        content = registration_report(result, used) | tracking_report(placed) | {"volume": maps.decision.report()}
+        report = json.dumps(content, indent=2)
         with written_whole(arguments.report) as temporary:
             temporary.write_text(report + "\n", encoding="utf-8")
     if arguments.picture is not None:
