@@ -1,0 +1,1 @@
+"""Data sets for machine learning: rendered, labeled, tracked frames by the million, from a recipe."""

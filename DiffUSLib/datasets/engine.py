@@ -1,0 +1,105 @@
+"""Makes a data set with Dask: on this machine, on a scheduler that runs, or through a cluster's queue."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
+
+from DiffUSLib.datasets.recipe import Recipe
+from DiffUSLib.datasets.shards import begin, is_made, make_shard, remove_leftovers
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.extras import optional
+
+QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
+_CONNECT_S = 15
+_RETRIES = 3
+"""A shard is given to another worker so often when one fails."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the making stands.
+
+    Args:
+        shards, frames: that are there.
+        all_shards, all_frames: that will be.
+        new_frames: that this run has made.
+    """
+
+    shards: int
+    frames: int
+    all_shards: int
+    all_frames: int
+    new_frames: int
+
+
+@contextlib.contextmanager
+def connected(workers: int | None = None, scheduler: str | None = None, queue: str | None = None) -> Iterator[Client]:
+    """A Dask client: of processes here by default, of a scheduler's address, or of jobs in a queue.
+
+    Args:
+        workers: processes or jobs; by default one for each core.
+        scheduler: address such as "tcp://node1:8786".
+        queue: "slurm" or "pbs"; job sizes come from Dask's own configuration files.
+
+    Raises:
+        DiffUSError: if the scheduler cannot be reached, or dask-jobqueue is missing or not configured.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            if scheduler is not None:
+                yield stack.enter_context(Client(scheduler, timeout=_CONNECT_S))
+                return
+            if queue is not None:
+                make = getattr(optional("dask_jobqueue", "cluster"), QUEUES[queue])
+                cluster = stack.enter_context(make())
+                cluster.scale(jobs=workers or 1)
+            else:
+                cluster = LocalCluster(
+                    n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
+                )  # fmt: skip
+                stack.enter_context(cluster)
+            client = stack.enter_context(Client(cluster))
+        except (OSError, ValueError) as error:
+            where = f"the scheduler {scheduler}" if scheduler else "workers"
+            raise DiffUSError(f"{where} cannot be reached: {error}") from None
+        yield client
+
+
+def make_dataset(recipe: Recipe, folder: Path, client: Client) -> Iterator[Progress]:
+    """Make what is missing of a data set; yields after each shard.
+
+    Killing workers, or this call, loses the shards under way and nothing else; calling it again goes on.
+
+    Raises:
+        DiffUSError: if another data set is in the folder, or a shard cannot be made.
+    """
+    begin(recipe, folder)
+    folder = folder.resolve()
+    remove_leftovers(folder)
+    missing = [shard for shard in range(recipe.shards) if not is_made(recipe, folder, shard)]
+    sizes = {shard: min(recipe.frames_per_shard, recipe.frames - shard * recipe.frames_per_shard) for shard in missing}
+    done = Progress(recipe.shards - len(missing), recipe.frames - sum(sizes.values()), recipe.shards, recipe.frames, 0)
+    yield done
+    json = recipe.model_dump_json()
+    futures = client.map(
+        make_shard, *zip(*((json, str(folder), shard) for shard in missing), strict=True), retries=_RETRIES, pure=False
+    ) if missing else []  # fmt: skip
+    try:
+        for future in as_completed(futures):
+            new = future.result()
+            done = Progress(done.shards + 1, done.frames + new, recipe.shards, recipe.frames, done.new_frames + new)
+            yield done
+    except KilledWorker:
+        raise DiffUSError(
+            "workers died on the same shard again and again, most likely for lack of memory; use fewer workers. "
+            "What was made is kept."
+        ) from None
+    else:
+        remove_leftovers(folder)
+    finally:
+        client.cancel(futures)

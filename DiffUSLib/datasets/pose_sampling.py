@@ -1,0 +1,98 @@
+"""Random poses of the transducer, and wrong tracked poses whose truth is known."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from DiffUSLib.acoustics.maps import AcousticMaps
+from DiffUSLib.datasets.recipe import Poses, Range, TrackingError
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.pose import look_at, move, rigid_matrix
+from DiffUSLib.probes.placement import default_pose, snap_to_surface
+
+_COARSE_MM = 2.0
+"""Contact with the surface is looked for in voxels of about this size."""
+_REACH_MM = 300.0
+_TRIES = 50
+
+
+class PoseSampler:
+    """Draws poses TransducerToRas on one patient.
+
+    Args:
+        maps: the patient.
+        poses: where to stand.
+    """
+
+    def __init__(self, maps: AcousticMaps, poses: Poses):
+        self._poses = poses
+        self._coarse = _coarse(maps)
+        self._start = default_pose(maps)
+        tissue = (self._coarse.echogenicity > 0).nonzero().double().mean(dim=0).flip(0)
+        self._middle = (self._coarse.ijk_to_ras @ torch.cat([tissue, torch.ones(1).double()]))[:3]
+
+    def draw(self, random: np.random.Generator) -> torch.Tensor:
+        """(4, 4) float64 TransducerToRas.
+
+        Raises:
+            DiffUSError: if no place on the surface was found.
+        """
+        poses = self._poses
+        if poses.kind == "sweep":
+            return move(self._start, **{poses.motion: _draw(random, poses.motion_range)})
+        for _ in range(_TRIES):
+            try:
+                contact = self._contact(random)
+            except DiffUSError:  # that way there is no patient
+                continue
+            turns = {name: _draw(random, getattr(poses, f"{name}_deg")) for name in ("tilt", "rotate", "rock")}
+            return move(move(contact, rotate=turns.pop("rotate")), **turns)
+        raise DiffUSError("no place on the patient's surface was found for these poses; widen within_deg.")
+
+    def _contact(self, random: np.random.Generator) -> torch.Tensor:
+        target = self._middle
+        if self._poses.kind == "landmarks":
+            points = self._poses.landmarks_ras_mm
+            target = torch.tensor(points[random.integers(len(points))], dtype=torch.float64)
+        outward = _within(random, -self._start[:3, 1].numpy(), math.radians(self._poses.within_deg))
+        pose = look_at(target + torch.from_numpy(outward) * _REACH_MM, target)
+        return snap_to_surface(self._coarse, pose, search_mm=_REACH_MM, beneath_bone=True)
+
+
+def tracking_error(random: np.random.Generator, error: TrackingError, center_ras_mm: np.ndarray) -> torch.Tensor:
+    """(4, 4) float64 matrix in RAS by which a tracked pose is wrong; it turns about a point."""
+    axis, direction = (_within(random, np.array([0.0, 0.0, 1.0]), math.pi) for _ in range(2))
+    turn = torch.from_numpy(axis * math.radians(_draw(random, error.rotation_deg)))
+    matrix = rigid_matrix(turn, torch.zeros(3, dtype=torch.float64))
+    shift = direction * _draw(random, error.translation_mm)
+    matrix[:3, 3] = torch.from_numpy(center_ras_mm + shift) - matrix[:3, :3] @ torch.from_numpy(center_ras_mm)
+    return matrix
+
+
+def _draw(random: np.random.Generator, limits: Range) -> float:
+    return float(random.uniform(*limits))
+
+
+def _within(random: np.random.Generator, axis: np.ndarray, angle_rad: float) -> np.ndarray:
+    """A unit vector within an angle of another one, uniform on the sphere's cap."""
+    cosine = random.uniform(math.cos(angle_rad), 1.0)
+    around = random.uniform(0.0, 2 * math.pi)
+    first = np.cross(axis, np.eye(3)[np.abs(axis).argmin()])
+    first /= np.linalg.norm(first)
+    second = np.cross(axis, first)
+    sine = math.sqrt(max(0.0, 1 - cosine**2))
+    return cosine * axis / np.linalg.norm(axis) + sine * (math.cos(around) * first + math.sin(around) * second)
+
+
+def _coarse(maps: AcousticMaps) -> AcousticMaps:
+    """Every so manieth voxel, at about 2 mm."""
+    spacing_ijk = maps.ijk_to_ras[:3, :3].norm(dim=0).tolist()
+    steps = [max(1, round(_COARSE_MM / size)) for size in spacing_ijk]
+    part = tuple(slice(None, None, step) for step in reversed(steps))
+    names = ("impedance", "attenuation", "echogenicity")
+    matrix = maps.ijk_to_ras @ torch.diag(torch.tensor([*map(float, steps), 1.0], dtype=torch.float64))
+    return replace(maps, **{name: getattr(maps, name)[part].contiguous() for name in names}, ijk_to_ras=matrix)
