@@ -19,6 +19,7 @@ from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
 from DiffUSLib.evaluation.anatomies import data_folder
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
+from DiffUSLib.io.nifti_place import PLACES
 from DiffUSLib.registration import RegistrationSettings
 
 _QUICK_POSES, _FULL_POSES = 3, 20
@@ -99,6 +100,9 @@ def add_parser(commands) -> None:
         help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound; "
         "writes landmarks.csv and landmarks.md (counts beside it: --preset)",
     )
+    parser.add_argument(
+        "--prefer", choices=PLACES, help="with --landmarks: place of NIfTI files whose sform and qform differ"
+    )
     parser.set_defaults(run=run)
 
 
@@ -116,7 +120,9 @@ def run(arguments: argparse.Namespace) -> None:
     check_folder(folder)
     torch.set_num_threads(1)
     if arguments.landmarks is not None:
-        run_landmarks(Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset))
+        run_landmarks(
+            Path(arguments.landmarks), folder, RegistrationSettings(arguments.preset), arguments.prefer
+        )
         return
     optional("nilearn.datasets", "demo")  # the patient: told before anything is written
     tiers, counts = _tiers(arguments.tiers), _counts(slices)
@@ -199,14 +205,14 @@ def _tell(outcome: protocol.Outcome) -> None:
     )
 
 
-def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings) -> None:
+def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings, prefer: str | None) -> None:
     """Registers clinical cases and writes landmarks.csv and landmarks.md."""
     rows = []
     found = landmarks.find_cases(cases)
     folder.mkdir(exist_ok=True)
     lines = ["| case | landmarks | before mm | after mm | verdict | s |", "|---|---|---|---|---|---|"]
     for case in found:
-        row = landmarks.run_case(case, settings)
+        row = landmarks.run_case(case, settings, prefer=prefer)
         rows.append(asdict(row))
         lines.append(
             f"| {row.name} | {row.landmarks} | {row.before_mm:.2f} | {row.after_mm:.2f} | {row.verdict} "

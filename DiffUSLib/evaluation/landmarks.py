@@ -141,13 +141,15 @@ def read_landmarks(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return values[:, :3], values[:, 3:]
 
 
-def run_case(case: ClinicalCase, settings: RegistrationSettings, planes: int = 7) -> ClinicalOutcome:
-    """Registers the 3D ultrasound of a case to its MRI and measures at the landmarks.
+def run_case(
+    case: ClinicalCase, settings: RegistrationSettings, planes: int = 7, prefer: str | None = None
+) -> ClinicalOutcome:
+    """Registers the 3D ultrasound of a case to its MRI and measures at the landmarks; `prefer` as in `read_volume`.
 
     Raises:
         DiffUSError: if a file cannot be read, holds no landmarks, or the volumes do not meet.
     """
-    mri, ultrasound = read_volume(case.mri), read_volume(case.ultrasound)
+    mri, ultrasound = (read_volume(path, prefer=prefer) for path in (case.mri, case.ultrasound))
     in_mri, in_ultrasound = landmarks_of(case, mri, ultrasound)
     maps = acoustic_maps(mri, modality=case.modality)
     result = register(mri, slices_from_volume(ultrasound, planes), settings, maps)

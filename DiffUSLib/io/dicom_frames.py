@@ -35,8 +35,9 @@ class Slice:
         path, frame: the file, and which frame of it, from 0.
         number: Instance Number.
         shape: (rows, columns, samples per pixel).
-        position_lps_mm: (3,) middle of the first pixel, or None where the file does not say.
-        axes_lps: (2, 3) unit vectors along a row and along a column, or None.
+        placed: whether the file says where the slice is; without that, the next three are no use.
+        position_lps_mm: (3,) middle of the first pixel.
+        axes_lps: (2, 3) unit vectors along a row and along a column.
         spacing_mm: between rows and between columns.
         slope, intercept: of the rescaling.
         inverted: whether the lowest value is white in arbitrary units (MONOCHROME1 without a physical scale).
@@ -48,8 +49,9 @@ class Slice:
     frame: int
     number: int
     shape: tuple[int, int, int]
-    position_lps_mm: np.ndarray | None
-    axes_lps: np.ndarray | None
+    placed: bool
+    position_lps_mm: np.ndarray
+    axes_lps: np.ndarray
     spacing_mm: tuple[float, float]
     slope: float = 1.0
     intercept: float = 0.0
@@ -136,8 +138,9 @@ def _slice(header: Dataset, path: Path, frame: int) -> Slice:
         frame,
         int(header.get("InstanceNumber") or 0),
         (int(header.Rows), int(header.Columns), int(header.get("SamplesPerPixel", 1))),
-        np.array([float(value) for value in position]).reshape(3) if placed else None,
-        _unit_axes(axes, path) if placed else None,
+        placed,
+        np.array([float(value) for value in position]).reshape(3) if placed else np.zeros(3),
+        _unit_axes(axes, path) if placed else np.eye(3)[:2],
         (float(spacing[0]), float(spacing[1])) if placed else (1.0, 1.0),
         1.0 if slope is None else float(slope),
         0.0 if intercept is None else float(intercept),

@@ -54,7 +54,7 @@ def find_stacks(slices: list[Slice], pixels: StoredPixels, what: str) -> tuple[l
         DiffUSError: if no slice says where it is; `what` names the series.
     """
     notes: list[str] = []
-    placed = [one for one in slices if one.position_lps_mm is not None]
+    placed = [one for one in slices if one.placed]
     if not placed:
         raise DiffUSError(f"{what} does not say where its slices are (screenshots?); export the original series.")
     kept = [one for one in placed if not one.is_localizer]
@@ -119,7 +119,7 @@ def _places(slices: list[Slice]) -> list[list[Slice]]:
     tolerance = _SAME_PLACE_PIXELS * min(slices[0].spacing_mm)
     places: list[list[Slice]] = []
     last = -np.inf
-    for index in np.lexsort(([one.number for one in slices], where)):
+    for index in np.argsort(where, kind="stable"):
         if where[index] - last > tolerance:
             places.append([])
             last = where[index]

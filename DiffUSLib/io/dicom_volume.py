@@ -49,8 +49,9 @@ def read_dicom_volume(
         raise DiffUSError(f"{what} has a single slice; choose a series that is a volume{one_file}.")
     if stack.slices[0].inverted:
         notes.append(f"{what} shows its lowest values white (MONOCHROME1); they were inverted.")
-    places, spacing_mm = _even_places(stack, what, notes)
-    voxels = _interpolated(_stacked(stack.slices, pixels), along(stack.slices), places)
+    where = along(stack.slices)
+    places, spacing_mm = _even_places(stack, where, what, notes)
+    voxels = _interpolated(_stacked(stack.slices, pixels), where, places)
     for note in notes:
         warnings.warn(note, DiffUSWarning, stacklevel=3)
     return voxels, _matrix(stack.slices[0], spacing_mm)
@@ -114,13 +115,14 @@ def _choose_stack(stacks: list[Stack], phase: int | None, what: str) -> Stack:
     return stacks[(phase or 1) - 1]
 
 
-def _even_places(stack: Stack, what: str, notes: list[str]) -> tuple[np.ndarray, float]:
+def _even_places(stack: Stack, where: np.ndarray, what: str, notes: list[str]) -> tuple[np.ndarray, float]:
     """Even places along the normal in mm, and their distance; ITK would lay the slices there whatever theirs are.
+
+    If the slices' own places, `where` in mm, are even, these are returned.
 
     Raises:
         DiffUSError: if the slices are displaced sideways (gantry tilt), or too many are missing.
     """
-    where = along(stack.slices)
     _check_upright(stack, where[-1] - where[0], what)
     steps = np.diff(where)
     mean = float(steps.mean())
@@ -159,10 +161,14 @@ def _check_upright(stack: Stack, height_mm: float, what: str) -> None:
 
 
 def _stacked(slices: list[Slice], pixels: StoredPixels) -> np.ndarray:
-    images = [one.intensities(pixels(one.path, one.frame)) for one in slices]
+    """(K, J, I) intensities: int16 where they fit, else int32 or float32."""
+    images = []
+    for one in slices:
+        image = one.intensities(pixels(one.path, one.frame))
+        fits = image.dtype.kind == "i" and image.min() >= -(2**15) and image.max() < 2**15
+        images.append(image.astype(np.int16) if fits else image)
     voxels = np.stack(images)
-    fits = voxels.dtype.kind == "i" and np.abs(voxels).max() < 2**15
-    return voxels.astype(np.int16) if fits else voxels.astype(np.float32 if voxels.dtype.kind == "f" else np.int32)
+    return voxels.astype(np.float32, copy=False) if voxels.dtype.kind == "f" else voxels
 
 
 def _interpolated(voxels: np.ndarray, where: np.ndarray, places: np.ndarray) -> np.ndarray:

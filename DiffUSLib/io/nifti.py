@@ -8,8 +8,9 @@ import math
 import warnings
 import zlib
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def read_freesurfer(path: Path, phase: int | None = None) -> tuple[np.ndarray, n
 
 
 @contextlib.contextmanager
-def _decompressed(path: Path) -> Iterator[tuple[BinaryIO, int]]:
+def _decompressed(path: Path) -> Iterator[tuple[BufferedReader | gzip.GzipFile, int]]:
     """The content as a stream, and how many bytes it may have at most."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -102,13 +103,13 @@ def _decompressed(path: Path) -> Iterator[tuple[BinaryIO, int]]:
             yield file, size
 
 
-def _read_header(stream: BinaryIO, path: Path) -> nibabel.Nifti1Header:
+def _read_header(stream: BufferedReader | gzip.GzipFile, path: Path) -> nibabel.Nifti1Header:
     import nibabel
 
     not_nifti = DiffUSError(f"{path} cannot be read as a volume: it is cut off, damaged or not what its name says.")
     try:
         block = stream.read(348)
-        sizes = {int.from_bytes(block[:4], order) for order in ("little", "big")}  # type: ignore[arg-type]
+        sizes = {int.from_bytes(block[:4], order) for order in ("little", "big")}
         if sizes & {540}:
             block += stream.read(540 - 348)
         header = (nibabel.Nifti2Header if 540 in sizes else nibabel.Nifti1Header)(block, check=False)
@@ -160,15 +161,15 @@ def _voxel_type(header: nibabel.Nifti1Header, path: Path) -> np.dtype:
     return dtype
 
 
-def _fill(stream: BinaryIO, voxels: np.ndarray, path: Path) -> None:
+def _fill(stream: BufferedReader | gzip.GzipFile, voxels: np.ndarray, path: Path) -> None:
     """Read the voxels in place, chunk by chunk, and look for NaN on the way."""
     flat = voxels.reshape(-1)
     step = max(1, _CHUNK_BYTES // voxels.itemsize)
     for first in range(0, flat.size, step):
         chunk = flat[first : first + step]
-        view = memoryview(chunk.view(np.uint8))
+        view = chunk.view(np.uint8).data
         while len(view):
-            received = stream.readinto(view)  # type: ignore[attr-defined]
+            received = stream.readinto(view)
             if not received:
                 raise _cut_off(path)
             view = view[received:]
@@ -178,7 +179,7 @@ def _fill(stream: BinaryIO, voxels: np.ndarray, path: Path) -> None:
             )
 
 
-def _drain(stream: BinaryIO, promised: int, path: Path) -> None:
+def _drain(stream: BufferedReader | gzip.GzipFile, promised: int, path: Path) -> None:
     """Read on to the end, where gzip checks its sum; `promised` bytes must come."""
     while chunk := stream.read(_CHUNK_BYTES):
         promised -= len(chunk)

@@ -22,15 +22,16 @@ _SCANNER_ANATOMY = 1  # nifti1.h: NIFTI_XFORM_SCANNER_ANAT
 
 
 def nifti_place(header: nibabel.Nifti1Header, path: Path, prefer: str | None) -> np.ndarray:
-    """The (4, 4) IJK-to-RAS matrix in mm that the header's sform and qform name; `prefer` chooses one of them.
+    """The (4, 4) IJK-to-RAS matrix in mm that the header's sform and qform name; `prefer` is for where both are there.
 
     Raises:
-        DiffUSError: if the preferred one is not there, or the voxel axes are not at right angles.
+        DiffUSError: if the voxel axes are not at right angles.
     """
     forms = _forms(header, path)
     if prefer is not None and prefer not in forms:
-        there = f"it has only a {next(iter(forms))}" if forms else "it has neither sform nor qform"
-        raise DiffUSError(f"{path} has no {prefer} (its code is 0); {there}: leave --prefer out.")
+        if forms:
+            _note(f"{path} has no {prefer} (its code is 0); its {next(iter(forms))} was taken.")
+        prefer = None
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MM_OF_UNIT:
         raise DiffUSError(f"{path} names an unknown unit of length ({unit}); correct xyzt_units.")

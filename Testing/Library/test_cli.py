@@ -5,10 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from PIL import Image
 
 from DiffUSLib.cli import main
 from DiffUSLib.cli.sweep import sweep_poses
@@ -238,3 +240,24 @@ sys.exit(DiffUSLib.cli.main(["probes"]))
 """
     done = subprocess.run([sys.executable, "-c", interrupted], capture_output=True, text=True, check=False, cwd=ROOT)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "diffus: stopped.\n")
+
+
+def test_a_nifti_file_with_two_places_is_rendered_at_the_one_that_is_preferred(labels_file, tmp_path, capsys):
+    image = nibabel.Nifti1Image(sitk.GetArrayFromImage(sitk.ReadImage(labels_file)).T, None)
+    place = np.diag([1.0, 1, 1, 1])
+    place[:3, 3] = -39.5
+    away = place.copy()
+    away[2, 3] += 200
+    image.set_sform(place, 2)
+    image.set_qform(away, 1)
+    nibabel.save(image, tmp_path / "two.nii.gz")
+
+    def rendered(*options):
+        out = tmp_path / "image.png"
+        assert run("render", tmp_path / "two.nii.gz", "-o", out, "--entry", ENTRY, "--target", TARGET, *options) == 0
+        return np.asarray(Image.open(out)).mean(), capsys.readouterr().err
+
+    brightness, told = rendered("--prefer", "sform")
+    assert brightness > 5 and "places" not in told
+    brightness, told = rendered()
+    assert brightness < 5 and "up to 200.0 mm apart. The qform was taken" in told
