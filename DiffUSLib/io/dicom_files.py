@@ -29,7 +29,8 @@ _NO_IMAGES = {
 
 
 @contextlib.contextmanager
-def _quiet_pydicom() -> Iterator[None]:
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom from warning of values that its standard does not allow and that files have all the same."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -42,7 +43,7 @@ def is_dicom_file(path: Path) -> bool:
             start = file.read(132)
     except OSError:
         return False
-    return start[128:] == b"DICM" or (start[:2] in (b"\x08\x00", b"\x02\x00") and start[3:4] == b"\x00")
+    return start[128:] == b"DICM" or (start[:2] in (b"\x08\x00", b"\x02\x00", b"\x10\x00") and start[3:4] == b"\x00")
 
 
 def read_header(path: Path) -> Dataset | None:
@@ -51,11 +52,16 @@ def read_header(path: Path) -> Dataset | None:
 
     if not is_dicom_file(path):
         return None
-    with _quiet_pydicom():
+    with quiet_pydicom():
         try:
             return pydicom.dcmread(path, stop_before_pixels=True, force=True)
         except (OSError, EOFError, ValueError, NotImplementedError, AttributeError, KeyError):
             return None
+
+
+def other_kind(header: Dataset) -> str | None:
+    """What a DICOM object with rows and columns is, if it is no image of a patient."""
+    return _NO_IMAGES.get(str(header.get("SOPClassUID", "")))
 
 
 def read_headers(folder: Path) -> tuple[list[Dataset], set[str]]:
@@ -68,10 +74,10 @@ def read_headers(folder: Path) -> tuple[list[Dataset], set[str]]:
             header = read_header(Path(place) / name)
             if header is None:
                 continue
-            kind = _NO_IMAGES.get(str(header.get("SOPClassUID", "")))
+            kind = other_kind(header)
             if kind is not None:
                 others.add(kind)
-            elif "Rows" in header and "SeriesInstanceUID" in header:
+            elif "Rows" in header:
                 headers.append(header)
         if headers and Path(place) == folder:
             break
@@ -106,7 +112,7 @@ def decode(path: Path) -> np.ndarray:
     """
     import pydicom
 
-    with _quiet_pydicom():
+    with quiet_pydicom():
         try:
             header = pydicom.dcmread(path, force=True)
             syntax = header.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)

@@ -81,8 +81,11 @@ class Slice:
 
 
 def count_slices(header: Dataset) -> int:
-    """How many slices a file holds."""
-    return max(1, int(header.get("NumberOfFrames", 1) or 1))
+    """How many slices a file holds; one where its number is damaged."""
+    try:
+        return max(1, int(header.get("NumberOfFrames") or 1))
+    except (TypeError, ValueError):
+        return 1
 
 
 def slices_of(header: Dataset) -> list[Slice]:

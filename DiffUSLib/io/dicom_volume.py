@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
-from DiffUSLib.io.dicom_files import StoredPixels, read_header, read_headers
+from DiffUSLib.io.dicom_files import StoredPixels, other_kind, quiet_pydicom, read_header, read_headers
 from DiffUSLib.io.dicom_frames import Slice, count_slices, slices_of
 from DiffUSLib.io.dicom_stacks import Stack, along, find_stacks, normal_of
 from DiffUSLib.io.frames import LPS_TO_RAS
@@ -35,18 +35,20 @@ def read_dicom_volume(
     Raises:
         DiffUSError: if there is no such volume, or several and `phase` does not choose one.
     """
-    headers = _headers(path)
+    with quiet_pydicom():
+        headers = _headers(path)
     chosen = _choose_series(path, headers, series_uid)
-    what = f"series {chosen[0].SeriesInstanceUID} of {path}" if path.is_dir() else str(path)
-    slices = [one for header in chosen for one in slices_of(header)]
+    what = f"series {_series_uid(chosen[0])} of {path}" if path.is_dir() else str(path)
+    with quiet_pydicom():
+        slices = [one for header in chosen for one in slices_of(header)]
     pixels = StoredPixels()
     stacks, notes = find_stacks(slices, pixels, what)
+    if max(len(stack.slices) for stack in stacks) < 2:
+        one_file = "" if path.is_dir() else ": name the folder that holds all slices"
+        raise DiffUSError(f"{what} has a single slice; choose a series that is a volume{one_file}.")
     stack = _choose_stack(stacks, phase, what)
     if stack.slices[0].shape[2] > 1:
         raise DiffUSError(f"{what} holds {stack.slices[0].shape[2]} values per voxel (colors); give a scalar series.")
-    if len(stack.slices) < 2:
-        one_file = "" if path.is_dir() else ": name the folder that holds all slices"
-        raise DiffUSError(f"{what} has a single slice; choose a series that is a volume{one_file}.")
     if stack.slices[0].inverted:
         notes.append(f"{what} shows its lowest values white (MONOCHROME1); they were inverted.")
     where = along(stack.slices)
@@ -70,15 +72,17 @@ def _headers(path: Path) -> list[Dataset]:
             raise DiffUSError(f"{path} is a folder without DICOM images; name a volume file or a DICOM folder.")
         return headers
     header = read_header(path)
-    if header is None or "Rows" not in header or "SeriesInstanceUID" not in header:
-        raise DiffUSError(f"{path} is no DICOM image; name an MRI or CT file, or the folder of its slices.")
+    if header is None or "Rows" not in header or other_kind(header):
+        kind = other_kind(header) if header is not None else None
+        what = f"a DICOM {kind}, no image" if kind else "no DICOM image"
+        raise DiffUSError(f"{path} is {what}; name an MRI or CT file, or the folder of its slices.")
     return [header]
 
 
 def _choose_series(path: Path, headers: list[Dataset], wanted: str | None) -> list[Dataset]:
     series: dict[str, list[Dataset]] = {}
     for header in headers:
-        series.setdefault(str(header.SeriesInstanceUID), []).append(header)
+        series.setdefault(_series_uid(header), []).append(header)
     counts = {uid: sum(map(count_slices, members)) for uid, members in series.items()}
     listed = "; ".join(
         f"{uid} ({_about(members[0])}{counts[uid]} slice{'s' * (counts[uid] != 1)})" for uid, members in series.items()
@@ -97,6 +101,10 @@ def _choose_series(path: Path, headers: list[Dataset], wanted: str | None) -> li
             stacklevel=4,
         )
     return series[uid]
+
+
+def _series_uid(header: Dataset) -> str:
+    return str(header.get("SeriesInstanceUID") or "without UID")
 
 
 def _about(header: Dataset) -> str:
