@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 
 from DiffUSLib.cli import options
+from DiffUSLib.cli.dicom_output import add_dicom_template, is_dicom_output, write_dicom
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import MOTIONS, move
 from DiffUSLib.io import write_tracked_frames
-from DiffUSLib.io.animation import write_animation
+from DiffUSLib.io.animation import write_animation, write_video
 from DiffUSLib.io.files import check_folder
 from DiffUSLib.rendering.renderer import Renderer
 
@@ -31,7 +32,10 @@ def add_parser(commands) -> None:
         epilog="Example:\n  diffus sweep head.nii.gz -o sweep.igs.mha --motion tilt --range -15,15 --frames 31",
     )
     options.add_scene_options(parser)
-    parser.add_argument("-o", "--output", required=True, metavar="OUT", help="tracked sequence, .igs.mha")
+    parser.add_argument(
+        "-o", "--output", required=True, metavar="OUT", help="tracked sequence .igs.mha; .dcm or .mp4 without poses"
+    )
+    add_dicom_template(parser)
     motion = parser.add_argument_group("motion")
     motion.add_argument("--motion", default="tilt", choices=SWEEP_MOTIONS, help="default: tilt")
     motion.add_argument(
@@ -51,8 +55,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError(f"--frames is {arguments.frames}; give a number from 2 to {MOST_FRAMES}.")
     if not all(map(math.isfinite, arguments.range)):
         raise DiffUSError("--range must hold two finite numbers.")
-    if not arguments.output.lower().endswith(".mha"):
-        raise DiffUSError(f"{arguments.output} must end in .igs.mha, the format of tracked sequences.")
+    as_dicom, as_video = is_dicom_output(arguments), arguments.output.lower().endswith(".mp4")
+    if not as_dicom and not as_video and not arguments.output.lower().endswith(".mha"):
+        raise DiffUSError(f"{arguments.output} must end in .igs.mha (a tracked sequence), .dcm or .mp4.")
     check_folder(arguments.output)
     if arguments.animation:
         if Path(arguments.animation).suffix.lower() != ".gif":
@@ -65,8 +70,13 @@ def run(arguments: argparse.Namespace) -> None:
     poses = sweep_poses(pose, arguments.motion, *arguments.range, arguments.frames)
     options.warn_if_empty(renderer, poses)
     frames = torch.cat([renderer(one).image for one in options.with_progress(poses, "frame")]).cpu()
-    image_to_ras = poses @ renderer.grid.image_to_transducer()
-    write_tracked_frames(arguments.output, frames, {"ImageToReference": image_to_ras})
+    if as_dicom:
+        write_dicom(arguments, frames, renderer)
+    elif as_video:
+        write_video(arguments.output, frames)
+    else:
+        image_to_ras = poses @ renderer.grid.image_to_transducer()
+        write_tracked_frames(arguments.output, frames, {"ImageToReference": image_to_ras})
     print(f"Wrote {arguments.output} ({arguments.frames} frames).")
     if arguments.animation:
         write_animation(arguments.animation, frames)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 import SimpleITK as sitk
 import torch
@@ -261,3 +262,21 @@ def test_a_nifti_file_with_two_places_is_rendered_at_the_one_that_is_preferred(l
     assert brightness > 5 and "places" not in told
     brightness, told = rendered()
     assert brightness < 5 and "up to 200.0 mm apart. The qform was taken" in told
+
+
+def test_images_and_sweeps_as_dicom_and_video(labels_file, tmp_path):
+    pose = ("--entry", ENTRY, "--target", TARGET, "--without", "speckle")
+    assert run("render", labels_file, "-o", tmp_path / "one.dcm", *pose) == 0
+    assert run("render", labels_file, "-o", tmp_path / "one.nrrd", *pose) == 0
+    still, placed = (sitk.ReadImage(str(tmp_path / name)) for name in ("one.dcm", "one.nrrd"))
+    assert np.array_equal(sitk.GetArrayFromImage(still), sitk.GetArrayFromImage(placed))
+    assert still.GetSpacing()[:2] == pytest.approx(placed.GetSpacing()[:2])
+    template = ("--dicom-template", tmp_path / "one.dcm")
+    assert run("sweep", labels_file, "-o", tmp_path / "sweep.dcm", *pose, "--frames", 3, *template) == 0
+    clip, one = (pydicom.dcmread(tmp_path / name) for name in ("sweep.dcm", "one.dcm"))
+    assert clip.NumberOfFrames == 3 and clip.StudyInstanceUID == one.StudyInstanceUID
+    assert run("sweep", labels_file, "-o", tmp_path / "sweep.mp4", *pose, "--frames", 3) == 0
+    assert (tmp_path / "sweep.mp4").stat().st_size > 1000
+    assert run("render", labels_file, "-o", tmp_path / "two.png", *template) == 2
+    assert run("render", labels_file, "-o", tmp_path / "two.dcm", "--dicom-template", tmp_path / "no.dcm") == 2
+    assert not list(tmp_path.glob("two.*"))
