@@ -1,10 +1,12 @@
 """Renders real MRI slices in their own plane and compares them with the real ultrasound of the same plane.
 
-    python Testing/compare_with_real_ultrasound.py FOLDER [-o PICTURES]
+    python Testing/compare_with_real_ultrasound.py FOLDER [-o PICTURES] [--without-fits]
 
-FOLDER holds pairs NAME_ceT1.png and NAME_iUS.png: one patient, one plane, the same square pixels. Both were aligned
-by their scanners' coordinates alone, so brain shift remains and there is no true match. Prints the measures of the
-paper's Table 1 inside the fan for each stage from MRI to B-mode, and puts the pictures side by side.
+FOLDER holds pairs NAME_ceT1.png and NAME_iUS.png: one patient (the part of NAME before the first "_"), one plane, the
+same square pixels of 0.5 mm. Both were aligned by their scanners' coordinates alone, so brain shift remains and there
+is no true match. Anchors are measured in each slice. Prints the measures of the paper's Table 1 inside the fan for
+each stage from MRI to B-mode, for the default look, and for looks fitted to the frame itself, to other frames of the
+patient, and to other patients; puts the pictures side by side.
 """
 
 from __future__ import annotations
@@ -16,110 +18,93 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude, map_coordinates
 
-from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
+from DiffUSLib.acoustics import AcousticMaps, maps_from_mri
+from DiffUSLib.appearance import Appearance, fit_appearance, fitted
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.evaluation.pair_measures import FrameComparison, table_one
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import write_image
-from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import RenderSettings, look
-from DiffUSLib.similarity.metrics import compare_images
-from DiffUSLib.ultrasound.fan_detection import FanGeometry, detect_fan
+from DiffUSLib.ultrasound.observation import UltrasoundSlices, slices_from_images
 
 PIXEL_MM = 0.5
 FREQUENCY_MHZ = 6.0  # not told with the images; typical of such probes
 
-# Read off the two slices by hand. The lesion is almost as dark as fluid, which cannot be told from one slice alone.
-ANCHORS = tuple(
-    Anchor(name, gray, spread=1.0)
-    for name, gray in {
-        "cerebrospinal fluid": 17.0,
-        "tumor": 41.0,
-        "gray matter": 67.0,
-        "white matter": 82.0,
-        "choroid plexus": 140.0,
-    }.items()
-)
 
-
-def read_gray(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path).convert("L"), dtype=float) / 255
-
-
-def as_volume(slice_: np.ndarray) -> Volume:
-    """The slice as a volume one pixel thick, pixel (column, row) at RAS (column, row, 0) x 0.5 mm."""
-    affine = torch.diag(torch.tensor([PIXEL_MM, PIXEL_MM, PIXEL_MM, 1.0], dtype=torch.float64))
-    return Volume(torch.from_numpy(slice_ * 255).float()[None], affine, "MRI slice")
-
-
-def render(maps: AcousticMaps, fan: FanGeometry, settings: RenderSettings) -> np.ndarray:
-    """The B-mode image on the pixels of the real ultrasound."""
-    renderer = Renderer(maps, fan.to_probe((PIXEL_MM, PIXEL_MM), FREQUENCY_MHZ), settings, "cpu")
-    ultrasound_to_transducer = fan.image_to_transducer((PIXEL_MM, PIXEL_MM))
-    pixel_to_ras = maps.ijk_to_ras.numpy()
-    pose = pixel_to_ras @ np.linalg.inv(ultrasound_to_transducer)
-    image = renderer(torch.from_numpy(pose)).image[0].numpy()
-    # The render has finer pixels: average them over one pixel of the ultrasound before picking values.
-    step = renderer.grid.spacing_mm
-    image = gaussian_filter(image, PIXEL_MM / step / 2)
-    rows, columns = np.mgrid[: fan.shape[0], : fan.shape[1]]
-    pixels = np.stack([columns, rows, 0 * rows, 1 + 0 * rows], axis=-1)
-    render_from_ultrasound = np.linalg.inv(renderer.grid.image_to_transducer().numpy()) @ ultrasound_to_transducer
-    found = pixels @ render_from_ultrasound.T
-    return map_coordinates(image, [found[..., 1], found[..., 0]], order=1)
-
-
-def stages(mri: np.ndarray, fan: FanGeometry) -> dict[str, np.ndarray]:
-    """What the paper's Table 1 compares, from the MRI to the B-mode image."""
-    maps = acoustic_maps(as_volume(mri), "t1c", anchors=ANCHORS)
-    return {
-        "MRI": mri,
-        "MRI gradient magnitude": gaussian_gradient_magnitude(mri, 0.5),
-        "+ impedance": maps.impedance[0].numpy(),
-        "+ propagation": render(maps, fan, look("paper", paper_artifacts=False)),
-        "+ artifacts (paper look)": render(maps, fan, look("paper")),
-        "clinical look": render(maps, fan, look("clinical")),
-        "clinical, no speckle": render(maps, fan, look("clinical", speckle=False)),
-    }
-
-
-def scaled(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Spread over [0, 1] inside the fan, like the ultrasound."""
-    low, high = image[mask].min(), image[mask].max()
-    return np.clip((image - low) / max(high - low, 1e-12), 0, 1)
-
-
-def compare(name: str, folder: Path) -> list[np.ndarray]:
-    """Print the measures of one pair; returns the pictures of MRI, clinical look and ultrasound."""
-    ultrasound, mri = read_gray(folder / f"{name}_iUS.png"), read_gray(folder / f"{name}_ceT1.png")
-    fan = detect_fan(ultrasound)
-    print(
-        f"\n{name}: fan of {2 * fan.half_angle_deg:.0f} degrees, {(fan.far_px - fan.near_px) * PIXEL_MM:.0f} mm deep"
+def read_pair(folder: Path, name: str) -> tuple[UltrasoundSlices, Volume]:
+    """The ultrasound, and the MRI slice as a volume one pixel thick in the same coordinates."""
+    ultrasound, mri = (
+        np.asarray(Image.open(folder / f"{name}_{kind}.png").convert("L"), dtype=np.float32)
+        for kind in ("iUS", "ceT1")
     )
-    print(f"{'':<26}{'NCC':>7}{'SSIM':>7}{'MSE':>8}{'MAE':>8}   NCC after phase correlation (shift in mm)")
-    images = stages(mri, fan)
-    for stage, image in images.items():
-        image = scaled(image, fan.mask)
-        plain = compare_images(ultrasound, image, fan.mask)
-        moved = compare_images(ultrasound, image, fan.mask, align=True)
-        shift = ", ".join(f"{PIXEL_MM * pixels:.1f}" for pixels in moved.shift_px)
-        measures = f"{plain.ncc:>7.3f}{plain.ssim:>7.3f}{plain.mse:>8.4f}{plain.mae:>8.4f}"
-        print(f"{stage:<26}{measures}   {moved.ncc:.3f} ({shift})")
-    return [picture * fan.mask for picture in (mri, images["clinical look"], ultrasound)]
+    matrix = torch.diag(torch.tensor([PIXEL_MM, PIXEL_MM, PIXEL_MM, 1.0], dtype=torch.float64))
+    slices = slices_from_images(ultrasound[None], matrix[None], frequency_mhz=FREQUENCY_MHZ)
+    return slices, Volume(torch.from_numpy(mri)[None], matrix, name)
+
+
+def read_all(folder: Path) -> dict[str, tuple[UltrasoundSlices, Volume, AcousticMaps]]:
+    """All pairs by name; a pair whose anchors cannot be measured is left out, which is told."""
+    pairs = {}
+    for name in sorted(path.name.removesuffix("_iUS.png") for path in folder.glob("*_iUS.png")):
+        try:
+            slices, volume = read_pair(folder, name)
+            pairs[name] = (slices, volume, maps_from_mri(volume, "t1c"))
+        except DiffUSError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+    return pairs
+
+
+def looks_for(name: str, pairs: dict, known: dict[tuple[str, ...], Appearance]) -> dict[str, Appearance]:
+    """Fitted looks to try on a frame, by what they were fitted to; `known` keeps them."""
+    patient = name.split("_")[0]
+    groups = {
+        "fitted to itself": [name],
+        "fitted to other frames": [other for other in pairs if other.split("_")[0] == patient and other != name],
+        "fitted to other patients": [other for other in pairs if other.split("_")[0] != patient],
+    }
+    looks = {}
+    for title, names in groups.items():
+        if not names:
+            continue
+        # Each frame has a volume of its own here: the first of a group stands for it.
+        key = (names[0],)
+        if key not in known:
+            slices, _, maps = pairs[names[0]]
+            known[key] = fitted(fit_appearance(slices, maps)).appearance
+        looks[title] = known[key]
+    return looks
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of NAME_ceT1.png and NAME_iUS.png")
     parser.add_argument("-o", "--output", type=Path, default=Path("comparison.png"), help="default: comparison.png")
+    parser.add_argument("--without-fits", action="store_true", help="the default look only: seconds")
     arguments = parser.parse_args()
-    names = sorted(path.name.removesuffix("_iUS.png") for path in arguments.folder.glob("*_iUS.png"))
-    if not names:
-        print(f"{arguments.folder} holds no files NAME_iUS.png.", file=sys.stderr)
+    torch.set_num_threads(1)
+    pairs = read_all(arguments.folder)
+    if not pairs:
+        print(f"{arguments.folder} holds no files NAME_iUS.png that can be read.", file=sys.stderr)
         return 2
-    rows = [np.hstack(compare(name, arguments.folder)) for name in names]
-    write_image(arguments.output, np.clip(np.vstack(rows), 0, 1))
-    print(f"\nWrote {arguments.output}: MRI, clinical look and real ultrasound, one pair a row.")
+    known: dict[tuple[str, ...], Appearance] = {}
+    rows, default = [], []
+    for name, (slices, volume, maps) in pairs.items():
+        comparison = FrameComparison(slices, 0, volume, maps)
+        looks = {} if arguments.without_fits else looks_for(name, pairs, known)
+        table = table_one(comparison, looks)
+        print(f"\n{name}: {next(note for note in maps.notes if note.startswith('Anchors:'))}")
+        print(f"{'':<38}{'NCC':>7}{'SSIM':>7}{'MSE':>8}{'MAE':>8}")
+        for row, (_, measured) in table.items():
+            print(f"{row:<38}{measured.ncc:>7.3f}{measured.ssim:>7.3f}{measured.mse:>8.4f}{measured.mae:>8.4f}")
+        default.append(table["default look, no speckle"][1].ncc)
+        shown = [table[row][0] for row in ("T1C", "default look", *looks)]
+        rows.append([picture * comparison.mask for picture in (*shown, comparison.ultrasound)])
+    print(f"\nMean NCC of the default look without speckle: {np.mean(default):.3f}")
+    widest = max(len(row) for row in rows)
+    blank = np.zeros_like(rows[0][0])
+    stacked = [np.hstack([*row[:-1], *[blank] * (widest - len(row)), row[-1]]) for row in rows]
+    write_image(arguments.output, np.clip(np.vstack(stacked), 0, 1))
+    print(f"Wrote {arguments.output}: MRI, default look, fitted looks as above, real ultrasound; one pair a row.")
     return 0
 
 

@@ -14,6 +14,7 @@ from DiffUSLib.errors import DiffUSError
 if TYPE_CHECKING:
     from DiffUSLib.acoustics.decision import VolumeDecision
     from DiffUSLib.acoustics.network import ImpedanceNetwork
+    from DiffUSLib.acoustics.tissue_axis import TissueAxis
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class AcousticMaps:
         notes: what was decided, clamped or assumed, in sentences.
         network: of an MRI, what its intensities went through.
         decision: what was decided about the volume; None where the maps were made by hand.
+        axis: where the voxels lie among the tissues, for the curves of an appearance; None where that is not known.
     """
 
     impedance: torch.Tensor
@@ -41,6 +43,7 @@ class AcousticMaps:
     notes: tuple[str, ...] = ()
     network: ImpedanceNetwork | None = None
     decision: VolumeDecision | None = None
+    axis: TissueAxis | None = None
 
     def __post_init__(self):
         shapes = {tuple(t.shape) for t in (self.impedance, self.attenuation, self.echogenicity)}
@@ -54,13 +57,32 @@ class AcousticMaps:
     def to(self, *args, **kwargs) -> AcousticMaps:
         """The same maps moved by `torch.Tensor.to`; the matrix stays float64 on the CPU."""
         names = ("impedance", "attenuation", "echogenicity")
-        return replace(self, **{name: getattr(self, name).to(*args, **kwargs) for name in names})
+        moved = {name: getattr(self, name).to(*args, **kwargs) for name in names}
+        axis = self.axis and replace(self.axis, positions=self.axis.positions.to(moved["impedance"].device))
+        return replace(self, axis=axis, **moved)
 
     def at(self, ijk_to_ras: torch.Tensor) -> AcousticMaps:
         """The same voxels, shared, at another place; (4, 4) float64."""
         moved = copy.copy(self)  # the values need no second check
         object.__setattr__(moved, "ijk_to_ras", ijk_to_ras)
         return moved
+
+    def cropped_to(self, points_ras_mm: torch.Tensor, margin_mm: float) -> AcousticMaps:
+        """The part in a box around points (P, 3) with a margin, as far as the grid reaches (at least one corner)."""
+        inverse = torch.linalg.inv(self.ijk_to_ras)
+        index = points_ras_mm.to(inverse) @ inverse[:3, :3].T + inverse[:3, 3]
+        margin = margin_mm / self.ijk_to_ras[:3, :3].norm(dim=0)
+        size = torch.tensor(self.impedance.shape[::-1])
+        first = (index.amin(0) - margin).floor().long().clamp_min(0).minimum(size - 1)
+        last = (index.amax(0) + margin).ceil().long().clamp_min(0).minimum(size - 1).maximum(first)
+        area = tuple(slice(int(first[axis]), int(last[axis]) + 1) for axis in (2, 1, 0))
+        matrix = self.ijk_to_ras.clone()
+        matrix[:3, 3] += matrix[:3, :3] @ first.to(matrix)
+        names = ("impedance", "attenuation", "echogenicity")
+        parts = {name: getattr(self, name)[area] for name in names}
+        if self.axis is not None:
+            parts["axis"] = replace(self.axis, positions=self.axis.positions[area])
+        return replace(self, ijk_to_ras=matrix, **parts)
 
     def has_voxels_of(self, other: AcousticMaps) -> bool:
         """Whether both hold the very same tensors in the same surroundings, be it at another place."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -51,14 +50,3 @@ class Medium:
         moved = copy.copy(self)
         moved.ras_to_index = ras_to_index(ijk_to_ras).to(self.ras_to_index)
         return moved
-
-    @functools.cached_property
-    def soft_tissue_attenuation_db_cm_mhz(self) -> float:
-        """Median attenuation of what scatters and is no bone, for which a sonographer sets the gain; 0 without any."""
-        maps = self._maps
-        step = max(1, round((maps.attenuation.numel() / 1e6) ** (1 / 3)))  # a million voxels are enough
-        attenuation, impedance, echogenicity = (
-            values.detach()[::step, ::step, ::step] for values in (maps.attenuation, maps.impedance, maps.echogenicity)
-        )
-        soft = attenuation[(echogenicity > TISSUE_ECHOGENICITY) & (impedance < BONE_MRAYL)]
-        return float(soft.median()) if soft.numel() else 0.0

@@ -11,6 +11,7 @@ from DiffUSLib.acoustics.head import Head, close_gaps, find_head, find_intracran
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.network import ImpedanceNetwork, train_network
 from DiffUSLib.acoustics.tissue import Tissue, tissue
+from DiffUSLib.acoustics.tissue_axis import mri_axis
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
@@ -66,23 +67,28 @@ def maps_from_mri(
         voxels = head.zero + (voxels - head.zero) / upsample(bias, head, volume).to(voxels)
     channels = _look_up(network, voxels)
     outside = tissue("water")
+    around = _around(volume, head, anchors)
+    applies = ~around
     if head.whole_head:
-        channels = _with_skull(channels, voxels - head.zero, volume, head, anchors)
+        bone_share = _bone_share(voxels - head.zero, volume, head, anchors)
+        applies &= bone_share.detach() < 0.5
+        hard = _values(tissue("cortical bone"))
+        channels = [channel + (value - channel) * bone_share for channel, value in zip(channels, hard, strict=True)]
         notes.append(
             "Skull and scalp are in the volume: outside of the brain, dark voxels were taken for cortical bone (MRI "
             "shows bone and air alike); scalp and muscle are mapped as if they were brain of that intensity."
         )
     else:
         notes.append("The skull was found to be stripped.")
-    around = _around(volume, head, anchors)
     pairs = zip(channels, _values(outside), strict=True)
     impedance, attenuation, echogenicity = (torch.where(around, value, channel) for channel, value in pairs)
     notes.append(f"The background is the coupling medium ({outside.name}).")
     skull = "present" if head.whole_head else "stripped"
     decision = VolumeDecision(modality, skull=skull, anchors=anchors, anchors_given=given)
+    axis = mri_axis(voxels.detach(), anchors, applies)
     ijk_to_ras = volume.ijk_to_ras
     return AcousticMaps(
-        impedance, attenuation, echogenicity, ijk_to_ras, outside, modality, tuple(notes), network, decision
+        impedance, attenuation, echogenicity, ijk_to_ras, outside, modality, tuple(notes), network, decision, axis
     )
 
 
@@ -116,8 +122,8 @@ def _matter(anchors: tuple[Anchor, ...], zero: float) -> tuple[float, float, flo
     return 0.6 * dark, (bright + fluid) / 2, 0.4 * dark
 
 
-def _with_skull(channels, signal, volume: Volume, head: Head, anchors) -> list[torch.Tensor]:
-    """Replace what lies between brain and background by bone where it is dark."""
+def _bone_share(signal, volume: Volume, head: Head, anchors) -> torch.Tensor:
+    """(K, J, I) share of bone: what lies between brain and background and is dark."""
     lowest, highest, dark = _matter(anchors, head.zero)
     inside = find_intracranial(head, (lowest, highest))
     bone = head.mask & ~inside & (head.intensities < dark)
@@ -125,9 +131,7 @@ def _with_skull(channels, signal, volume: Volume, head: Head, anchors) -> list[t
     bone_share = upsample(bone, head, volume).to(signal)
     darkness = ((1.3 * dark - signal) / (0.6 * dark)).clamp(0.0, 1.0)
     bone_share = torch.maximum(bone_share, darkness)
-    bone_share = bone_share * (1.0 - upsample(inside, head, volume).to(signal))
-    hard = _values(tissue("cortical bone"))
-    return [channel + (value - channel) * bone_share for channel, value in zip(channels, hard, strict=True)]
+    return bone_share * (1.0 - upsample(inside, head, volume).to(signal))
 
 
 def _around(volume: Volume, head: Head, anchors) -> torch.Tensor:

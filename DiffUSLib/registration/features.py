@@ -152,6 +152,7 @@ class Features:
             point_spread=False,
             log_compression=False,
             samples=samples,
+            clutter=False,
         )
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
         self._sample = Sampler(anatomy.channels.to(device).unbind(-1), (0.0, 0.0))

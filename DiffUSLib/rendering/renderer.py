@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from DiffUSLib.acoustics.medium import Medium
+from DiffUSLib.acoustics.tissue_curves import with_curves
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.geometry.sampling import transform_points, transform_vectors
 from DiffUSLib.probes.probe import Probe
@@ -34,8 +35,11 @@ SATURATION = 1e3
 MOST_GAIN_DB = 100.0
 """Time-gain compensation of a scanner ends about here."""
 
-RING_DOWN_MM = 0.8
-RING_DOWN_AMPLITUDE = 4.0
+MOST_SOFT_DB_CM_MHZ = 1.2
+"""Attenuation of soft tissue ends about here; the time-gain compensation does not make up for more."""
+
+LEAST_SEEN = 0.002
+"""How much a depth without any tissue counts for the time-gain compensation, over white matter."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,9 @@ class Renderer:
         changed.maps, changed.probe = maps or self.maps, probe or self.probe
         changed.settings = settings or self.settings
         shared = self._fixed_medium
-        if shared is not None and changed.maps is not self.maps:
+        if changed.settings.curves != self.settings.curves:
+            shared = None
+        elif shared is not None and changed.maps is not self.maps:
             shared = shared.at(changed.maps.ijk_to_ras) if changed.maps.has_voxels_of(self.maps) else None
         changed._prepare(self.device, shared)
         return changed
@@ -160,22 +166,30 @@ class Renderer:
         self._depth_mm = (torch.arange(settings.samples, **options) + 0.5) * self._step_mm
         self._boundary_mm = torch.arange(settings.samples + 1, **options) * self._step_mm
         self._spacing_mm = probe.line_spacing_mm(self._depth_mm).clamp(min=MIN_LINE_SPACING_MM)
-        self._ring_down = RING_DOWN_AMPLITUDE * torch.exp(-self._depth_mm / RING_DOWN_MM)
         offsets, weights = point_spread.elevation_quadrature(settings.elevation_planes)
         self._elevation = list(zip(offsets.tolist(), weights.tolist(), strict=True))
-        self._point_spread = point_spread.PointSpread(probe, self._depth_mm, power=not settings.speckle)
+        receiver = settings.receiver
+        self._point_spread = point_spread.PointSpread(
+            probe,
+            self._depth_mm,
+            power=not settings.speckle,
+            axial_scale=receiver.axial_scale,
+            lateral_scale=receiver.lateral_factor(self._depth_mm),
+        )
+        self._receiver_log_gain = receiver.log_gain(probe.lines, self._depth_mm)
+        self._ring_down = receiver.ring_down(self._depth_mm)
         self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
-        medium = medium or Medium(self.maps, device, self.dtype)
-        self._tgc_db_cm_mhz = settings.tgc_db_cm_mhz
-        if self._tgc_db_cm_mhz is None:
-            self._tgc_db_cm_mhz = medium.soft_tissue_attenuation_db_cm_mhz if settings.attenuation else 0.0
+        medium = medium or Medium(with_curves(self.maps, settings.curves), device, self.dtype)
         self._fixed_medium = None if self._maps_take_gradients() else medium
 
     def _maps_take_gradients(self) -> bool:
-        return any(m.requires_grad for m in (self.maps.impedance, self.maps.attenuation, self.maps.echogenicity))
+        tensors = [self.maps.impedance, self.maps.attenuation, self.maps.echogenicity]
+        for curves in self.settings.curves.values():
+            tensors += [curves.echogenicity_db, curves.impedance_mrayl, curves.attenuation_db_cm_mhz]
+        return any(isinstance(tensor, torch.Tensor) and tensor.requires_grad for tensor in tensors)
 
     def _medium(self) -> Medium:
-        return self._fixed_medium or Medium(self.maps, self.device, self.dtype)
+        return self._fixed_medium or Medium(with_curves(self.maps, self.settings.curves), self.device, self.dtype)
 
     @_going_on_without_gpu_memory
     def __call__(self, transducer_to_ras: torch.Tensor) -> RenderedImage:
@@ -200,7 +214,7 @@ class Renderer:
         settings, pose = self.settings, self._checked(transducer_to_ras)
         impedance, attenuation, echogenicity = self._sample(self._medium(), pose, channels=3)
         echoes = self._propagate(impedance)
-        log_gain = self._log_gain(attenuation)
+        log_gain = self._log_gain(attenuation, echogenicity)
         # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
         seen = (log_gain + log_two_way_transmission(impedance)).exp()
         diffuse = settings.interface_scatter_mm * self._interface_density(impedance)
@@ -208,13 +222,15 @@ class Renderer:
             diffuse = diffuse + _between(echogenicity)
         diffuse = diffuse * seen
         specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
+        if settings.clutter:
+            diffuse = self._with_clutter(diffuse)
         if settings.near_field:
             diffuse = diffuse + self._ring_down
         power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
         if settings.paper_artifacts:
             power = artifacts.paper_blur(artifacts.paper_speckle(_amplitude(power), settings.seed)).square()
         if settings.log_compression:
-            gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db)
+            gray = display.log_compress(power, settings.gain_db, settings.dynamic_range_db, settings.receiver.gamma)
         else:
             gray = display.linear_gray(_amplitude(power))
         return ScanLines(echoes, power, gray)
@@ -271,12 +287,30 @@ class Renderer:
         across = torch.gradient(_between(log_impedance), dim=-2)[0] / self._spacing_mm
         return (along.square() + across.square() + 1e-18).sqrt() / 2
 
-    def _log_gain(self, attenuation: torch.Tensor) -> torch.Tensor:
-        """Logarithm of the two-way amplitude factor of attenuation and TGC; (B, L, N)."""
+    def _log_gain(self, attenuation: torch.Tensor, echogenicity: torch.Tensor) -> torch.Tensor:
+        """Logarithm of the two-way amplitude factor of attenuation, TGC and the receiver's gain; (B, L, N)."""
         to_neper = 2 * self.probe.frequency_mhz / 10 / display.DB_PER_NEPER  # dB/cm/MHz, two ways, to neper per mm
         lost = _between(attenuation) if self.settings.attenuation else torch.zeros_like(attenuation[..., 1:])
-        per_step = (self._tgc_db_cm_mhz - lost) * (to_neper * self._step_mm)
-        return (per_step.cumsum(-1) - per_step / 2).clamp(max=MOST_GAIN_DB / display.DB_PER_NEPER)
+        per_step = (self._made_up_for(lost, _between(echogenicity)) - lost) * (to_neper * self._step_mm)
+        log_gain = (per_step.cumsum(-1) - per_step / 2).clamp(max=MOST_GAIN_DB / display.DB_PER_NEPER)
+        return log_gain + self._receiver_log_gain
+
+    def _made_up_for(self, lost: torch.Tensor, echogenicity: torch.Tensor) -> float | torch.Tensor:
+        """Loss in dB/cm/MHz that the TGC makes up for, at each depth: (B, 1, N) or a number.
+
+        A sonographer sets it by what is seen: the mean loss of the tissue at that depth, nothing in gel or fluid. Bone
+        counts as soft tissue, so that its shadow stays one.
+        """
+        if self.settings.tgc_db_cm_mhz is not None:
+            return self.settings.tgc_db_cm_mhz
+        seen = echogenicity.clamp(max=1.0) + LEAST_SEEN
+        return (lost.clamp(max=MOST_SOFT_DB_CM_MHZ) * seen).sum(dim=1, keepdim=True) / seen.sum(dim=1, keepdim=True)
+
+    def _with_clutter(self, diffuse: torch.Tensor) -> torch.Tensor:
+        """Diffuse amplitudes with the echoes from beside the beam."""
+        share = 10 ** (torch.as_tensor(self.settings.receiver.clutter_db).to(diffuse) / 10)
+        beside = diffuse.square().mean(dim=1, keepdim=True) * share
+        return (diffuse.square() + beside + 1e-18).sqrt()
 
     def _receive(self, diffuse: torch.Tensor, specular: torch.Tensor, pose: torch.Tensor) -> torch.Tensor:
         """Squared envelope of diffuse and specular echoes after speckle, pulse and beam."""
@@ -284,7 +318,15 @@ class Renderer:
         if not self.settings.speckle:
             power = diffuse.square() + specular.square()
             return blur(power).clamp(min=0) if blur else power
-        in_phase, quadrature = diffuse * self._noise(pose)
+        weights = self.settings.receiver.look_weights()
+        return sum(
+            weight * self._one_look(diffuse, specular, pose, self.settings.seed + look_number, blur)
+            for look_number, weight in enumerate(weights)
+        )
+
+    def _one_look(self, diffuse, specular, pose, seed: int, blur) -> torch.Tensor:
+        """The squared envelope with the scatterers of one seed."""
+        in_phase, quadrature = diffuse * self._noise(pose, seed)
         if not blur:
             return (in_phase + specular).square() + quadrature.square()
         # Scatterers lose power in the blur, smooth interfaces do not: restore that of scatterers first.
@@ -292,11 +334,11 @@ class Renderer:
         lines = blur.complex(in_phase * restore + specular, quadrature * restore)
         return lines.real.square() + lines.imag.square()
 
-    def _noise(self, pose: torch.Tensor) -> torch.Tensor:
+    def _noise(self, pose: torch.Tensor, seed: int) -> torch.Tensor:
         """(2, B, L, N) scattering amplitudes of variance 1, summed over the thickness of the beam."""
         matrix = ras_to_sites(self.probe.wavelength_mm, self.dtype, self.device)
         total = sum(
-            weight * scatterers(self._points(pose, matrix, offset, between=True), self.settings.seed)
+            weight * scatterers(self._points(pose, matrix, offset, between=True), seed)
             for offset, weight in self._elevation
         )
         return total / math.sqrt(sum(weight * weight for _, weight in self._elevation))

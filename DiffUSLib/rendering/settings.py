@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
+import torch
+
+from DiffUSLib.acoustics.tissue_axis import AXES
+from DiffUSLib.acoustics.tissue_curves import TissueCurves
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.rendering import clinical
 from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
+from DiffUSLib.rendering.receiver import Receiver
 
 LIMITS = {
     "samples": (2, 10_000),
@@ -26,6 +33,8 @@ LIMITS = {
 class RenderSettings:
     """Stages of the image chain and their strengths; `look` gives the two named sets.
 
+    As they are, without a look: all stages, tissues as in the maps, a receiver that changes nothing.
+
     Args:
         propagation: "single_scatter", "steady_state" or "reverberation" (see `DiffUSLib.rendering.propagation`).
         sign_convention: of "steady_state".
@@ -37,10 +46,11 @@ class RenderSettings:
         specular_mm: strength of the mirror-like echo of interfaces on the same scale; it follows the propagation
             model and falls with the cosine of the incidence angle.
         attenuation: loss in tissue on the way there and back.
-        tgc_db_cm_mhz: time-gain compensation: loss per cm and MHz, one way, that the scanner makes up for; 0 for none,
-            None for that of the volume's soft tissue (its median).
+        tgc_db_cm_mhz: time-gain compensation: loss per cm and MHz, one way, that the scanner makes up for from the
+            face on; 0 for none, None for the mean loss of the tissue seen at each depth.
         point_spread: pulse and beam width.
         speckle: interference of scatterers fixed in the tissue; without it, the mean brightness they would have.
+        clutter: echoes from beside the beam, which fill shadows and fluid.
         near_field: ring-down echoes in the first millimeters.
         elevation_planes: planes across the thickness of the beam.
         log_compression: decibel scale; without it, gray is proportional to amplitude.
@@ -48,6 +58,8 @@ class RenderSettings:
         dynamic_range_db: from black to white.
         paper_artifacts: the paper's speckle and depth-dependent blur.
         seed: of scatterers and artifacts.
+        receiver: gain curves, resolution, clutter and gray map of a scanner.
+        curves: by kind of axis ("mri", "ct", "labels"), what tissues are like in this look; else as in the maps.
 
     Raises:
         DiffUSError: for an unknown name or a value out of range.
@@ -65,6 +77,7 @@ class RenderSettings:
     tgc_db_cm_mhz: float | None = None
     point_spread: bool = True
     speckle: bool = True
+    clutter: bool = True
     near_field: bool = True
     elevation_planes: int = 1
     log_compression: bool = True
@@ -72,8 +85,13 @@ class RenderSettings:
     dynamic_range_db: float = 60.0
     paper_artifacts: bool = False
     seed: int = 0
+    receiver: Receiver = field(default_factory=Receiver)
+    curves: Mapping[str, TissueCurves] = field(default_factory=dict)
 
     def __post_init__(self):
+        unknown = set(self.curves) - set(AXES)
+        if unknown:
+            raise DiffUSError(f"there are no curves over '{min(unknown)}'; curves go over {', '.join(AXES)}.")
         for name, known in (("propagation", PROPAGATIONS), ("sign_convention", SIGN_CONVENTIONS)):
             if getattr(self, name) not in known:
                 spoken = name.replace("_", " ")
@@ -82,7 +100,7 @@ class RenderSettings:
                 )
         for name, (low, high) in LIMITS.items():
             value, whole = getattr(self, name), isinstance(getattr(type(self), name), int)
-            if name == "tgc_db_cm_mhz" and value is None:
+            if (name == "tgc_db_cm_mhz" and value is None) or isinstance(value, torch.Tensor):
                 continue
             if not isinstance(value, int if whole else (int, float)) or not low <= value <= high:
                 kind = "a whole number" if whole else "a number"
@@ -90,7 +108,13 @@ class RenderSettings:
 
 
 LOOKS = {
-    "clinical": RenderSettings(),
+    "clinical": RenderSettings(
+        interface_scatter_mm=clinical.INTERFACE_SCATTER_MM,
+        specular_mm=clinical.SPECULAR_MM,
+        dynamic_range_db=clinical.DYNAMIC_RANGE_DB,
+        receiver=clinical.RECEIVER,
+        curves={"mri": clinical.MRI_CURVES},
+    ),
     "paper": RenderSettings(
         propagation="steady_state",
         sign_convention="paper",
@@ -102,6 +126,7 @@ LOOKS = {
         tgc_db_cm_mhz=0.0,
         point_spread=False,
         speckle=False,
+        clutter=False,
         near_field=False,
         log_compression=False,
         paper_artifacts=True,

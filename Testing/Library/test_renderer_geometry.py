@@ -9,7 +9,7 @@ from DiffUSLib.geometry.pose import look_at, move
 from DiffUSLib.io import read_volume, write_image
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.scan_conversion import ImageGrid
-from DiffUSLib.rendering.settings import look
+from DiffUSLib.rendering.settings import RenderSettings
 from Testing.Library.scenes import PROBES, oblique_affine, sphere_maps, uniform_maps
 
 PLAIN = {
@@ -46,7 +46,7 @@ def test_a_sphere_appears_at_its_pixel(probe, grid, aside_mm):
     pose = look_at(entry, CENTER, roll_deg=25)
     sphere = (pose.numpy() @ [aside_mm, 32.0, 0.0, 1.0])[:3]
     maps = sphere_maps(sphere, 4.0, affine, shape, inside_echogenicity=20.0)
-    renderer = Renderer(maps, probe, look("clinical", **PLAIN), "cpu")
+    renderer = Renderer(maps, probe, RenderSettings(**PLAIN), "cpu")
     found = bright_centroid(renderer(pose).image[0])
     assert np.abs(found - pixel_of(sphere, pose, renderer.grid)).max() < 0.5
 
@@ -58,7 +58,7 @@ def test_the_marked_side_is_at_the_right_and_the_probe_at_the_top():
     renderer = Renderer(
         sphere_maps(right_of_patient, 3.0, affine, (81, 81, 81), 20.0),
         PROBES["linear"],
-        look("clinical", **PLAIN),
+        RenderSettings(**PLAIN),
         "cpu",
     )
     column, row = bright_centroid(renderer(pose).image[0])
@@ -70,7 +70,7 @@ def test_moving_the_transducer_moves_the_image_the_other_way():
     affine = oblique_affine(center_ras=CENTER)
     pose = look_at(CENTER + np.array([0, 0, 36]), CENTER)
     renderer = Renderer(
-        sphere_maps(CENTER, 3.0, affine, (81, 81, 81), 20.0), PROBES["linear"], look("clinical", **PLAIN), "cpu"
+        sphere_maps(CENTER, 3.0, affine, (81, 81, 81), 20.0), PROBES["linear"], RenderSettings(**PLAIN), "cpu"
     )
     before, after = (bright_centroid(renderer(p).image[0]) for p in (pose, move(pose, pan=5.0, push=3.0)))
     np.testing.assert_allclose((after - before) * renderer.grid.spacing_mm, (-5.0, -3.0), atol=0.1)
@@ -82,7 +82,7 @@ def test_a_written_image_lands_on_the_volume(tmp_path, ending):
     pose = look_at(CENTER + np.array([5.0, -8.0, 36.0]), CENTER, 25)
     sphere = (pose.numpy() @ [6.0, 32.0, 0.0, 1.0])[:3]
     maps = sphere_maps(sphere, 4.0, affine, (91, 91, 91), 20.0)
-    renderer = Renderer(maps, PROBES["curvilinear"], look("clinical", **PLAIN), "cpu")
+    renderer = Renderer(maps, PROBES["curvilinear"], RenderSettings(**PLAIN), "cpu")
     path = tmp_path / f"image{ending}"
     write_image(path, renderer(pose).image[0], pose @ renderer.grid.image_to_transducer())
     import SimpleITK as sitk  # another program's view of the file
@@ -96,7 +96,7 @@ def test_a_written_image_lands_on_the_volume(tmp_path, ending):
 
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_the_mask_is_the_fan_and_outside_it_is_black(probe):
-    renderer = Renderer(uniform_maps(), probe, look("clinical", samples=64, width_px=200, height_px=160), "cpu")
+    renderer = Renderer(uniform_maps(), probe, RenderSettings(samples=64, width_px=200, height_px=160), "cpu")
     rendered = renderer(look_at((0, 0, 36), (0, 0, 0)))
     x, y = (axis.expand(160, 200).numpy() for axis in rendered.grid.pixel_centers_mm(dtype=torch.float64))
     if probe.kind == "linear":
@@ -115,7 +115,7 @@ def test_the_mask_is_the_fan_and_outside_it_is_black(probe):
 def test_the_outline_runs_around_the_mask(probe):
     from matplotlib.path import Path
 
-    renderer = Renderer(uniform_maps(), probe, look("clinical", samples=64, width_px=200, height_px=160), "cpu")
+    renderer = Renderer(uniform_maps(), probe, RenderSettings(samples=64, width_px=200, height_px=160), "cpu")
     x, y = (axis.expand(160, 200).flatten() for axis in renderer.grid.pixel_centers_mm())
     inside = Path(probe.outline_mm(256)[:, :2].numpy()).contains_points(torch.stack([x, y], dim=1).numpy())
     mask = renderer(look_at((0, 0, 36), (0, 0, 0))).mask.flatten().numpy()
@@ -123,7 +123,7 @@ def test_the_outline_runs_around_the_mask(probe):
 
 
 def test_coverage_tells_when_the_probe_looks_away():
-    renderer = Renderer(uniform_maps(), PROBES["curvilinear"], look("clinical", samples=64), "cpu")
+    renderer = Renderer(uniform_maps(), PROBES["curvilinear"], RenderSettings(samples=64), "cpu")
     inward, away = look_at((0, 0, 36), (0, 0, 0)), look_at((0, 0, 60), (0, 0, 99))
     coverage = renderer.coverage(torch.stack([inward, away]))
     assert float(coverage[0]) > 0.9
@@ -148,13 +148,13 @@ def test_a_changed_renderer_renders_as_a_new_one():
     other = sphere_maps(CENTER, 5.0, affine, (81, 81, 81), 0.1, sphere_values=(1.5, 0.3))
     moved = affine.clone()
     moved[:3, 3] += torch.tensor([4.0, -6.0, 3.0])
-    before = Renderer(maps, PROBES["sector"], look("clinical", samples=64), "cpu")
+    before = Renderer(maps, PROBES["sector"], RenderSettings(samples=64), "cpu")
     shown = before(pose).image
     changes = (
         {"maps": maps.at(moved)},
         {"maps": other},
         {"maps": other.at(moved), "probe": PROBES["linear"]},
-        {"settings": look("clinical", samples=96, gain_db=6.0, width_px=300)},
+        {"settings": RenderSettings(samples=96, gain_db=6.0, width_px=300)},
     )
     for change in changes:
         wanted = {"maps": before.maps, "probe": before.probe, "settings": before.settings} | change

@@ -11,7 +11,7 @@ from DiffUSLib.geometry.pose import look_at, move, rigid_matrix
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.propagation import PROPAGATIONS
 from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import look
+from DiffUSLib.rendering.settings import RenderSettings, look
 from Testing.Library.scenes import PROBES, uniform_maps
 
 TINY = Probe("tiny", "curvilinear", 10.0, 4.0, field_of_view_deg=40.0, radius_mm=8.0, lines=5)
@@ -120,7 +120,7 @@ def test_an_image_does_not_depend_on_the_batch(name):
 
 def test_single_precision_is_close_to_double():
     images = [
-        Renderer(uneven_maps(dtype), PROBES["curvilinear"], look("clinical", samples=100), "cpu", dtype)(
+        Renderer(uneven_maps(dtype), PROBES["curvilinear"], RenderSettings(samples=100), "cpu", dtype)(
             POSE
         ).image.double()
         for dtype in (torch.float32, torch.float64)
@@ -132,7 +132,7 @@ def test_single_precision_is_close_to_double():
 def test_the_gpu_agrees_with_the_cpu():
     maps = uneven_maps(torch.float32)
     powers = [
-        Renderer(maps, PROBES["curvilinear"], look("clinical", samples=100), device).scan_lines(POSE).power.cpu()
+        Renderer(maps, PROBES["curvilinear"], RenderSettings(samples=100), device).scan_lines(POSE).power.cpu()
         for device in ("cpu", "cuda")
     ]
     assert float((powers[0] - powers[1]).abs().max() / powers[0].abs().max()) < 1e-4
@@ -212,16 +212,16 @@ def test_out_of_gpu_memory_goes_on_on_the_cpu_and_says_so(monkeypatch):
 )
 def test_settings_out_of_range_are_refused(change):
     with pytest.raises(DiffUSError, match=next(iter(change))):
-        look("clinical", **change)
+        RenderSettings(**change)
 
 
 def test_unknown_looks_settings_and_models_are_refused_with_the_choices():
     with pytest.raises(DiffUSError, match="paper"):
         look("cartoon")
     with pytest.raises(DiffUSError, match="gain_db"):
-        look("clinical", loudness=3)
+        RenderSettings(loudness=3)
     with pytest.raises(DiffUSError, match="reverberation"):
-        look("clinical", propagation="magic")
+        RenderSettings(propagation="magic")
 
 
 def test_released_memory_comes_back_the_same():

@@ -14,7 +14,7 @@ from DiffUSLib.rendering.image_formation.display import log_compress
 from DiffUSLib.rendering.image_formation.point_spread import lateral_sigma_mm
 from DiffUSLib.rendering.image_formation.scatterers import scatterers
 from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import look
+from DiffUSLib.rendering.settings import RenderSettings
 from Testing.Library.scenes import PROBES, uniform_maps
 
 LINEAR = PROBES["linear"]
@@ -42,7 +42,7 @@ def level_db(maps, settings, lines, samples):
 
 
 def test_uniform_tissue_fades_by_its_attenuation():
-    settings = look("clinical", speckle=False, point_spread=False, tgc_db_cm_mhz=0.0, samples=350, **BRAIN_ONLY)
+    settings = RenderSettings(speckle=False, point_spread=False, tgc_db_cm_mhz=0.0, samples=350, **BRAIN_ONLY)
     power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96]
     depth_cm = (np.arange(350) + 0.5) * 0.02
     slope, start = np.polyfit(depth_cm[10:300], 10 * np.log10(power[10:300].numpy()), 1)
@@ -51,7 +51,7 @@ def test_uniform_tissue_fades_by_its_attenuation():
 
 
 def test_time_gain_compensation_undoes_the_attenuation_it_is_set_to():
-    settings = look("clinical", speckle=False, point_spread=False, tgc_db_cm_mhz=0.6, samples=350, **BRAIN_ONLY)
+    settings = RenderSettings(speckle=False, point_spread=False, tgc_db_cm_mhz=0.6, samples=350, **BRAIN_ONLY)
     power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96, 10:300]
     np.testing.assert_allclose(power.numpy(), 1.0, rtol=0.01)
 
@@ -65,7 +65,7 @@ def test_rough_interfaces_scatter_by_the_steepness_of_impedance(probe, tilt_deg)
     k, _, i = np.meshgrid(*[np.arange(81) - 40.0] * 3, indexing="ij")
     maps.impedance.copy_(torch.from_numpy(1.6 * np.exp(0.004 * (math.sin(angle) * i + math.cos(angle) * k))))
     only = {"backscatter": False, "specular_mm": 0.0, "near_field": False, "attenuation": False, "speckle": False}
-    settings = look("clinical", point_spread=False, interface_scatter_mm=300.0, **only)
+    settings = RenderSettings(point_spread=False, interface_scatter_mm=300.0, **only)
     lines = Renderer(maps, probe, settings, "cpu").scan_lines(look_at((0, 0, 38), (0, 0, 0)))
     np.testing.assert_allclose(lines.power[0, 80:112, 60:340].sqrt().numpy(), 300.0 * 0.004 / 2, rtol=0.02)
 
@@ -74,7 +74,7 @@ def test_strong_interfaces_alone_weaken_what_lies_behind():
     # A slab of bone that absorbs nothing: both ways across two interfaces leave (1 - s^2)^2.
     slab = (slice(50, 60), slice(None), slice(0, 40))
     maps = brain_with(slab, (5.6, 0.6, 1.0))
-    settings = look("clinical", samples=70, speckle=False, attenuation=False, point_spread=False, **BRAIN_ONLY)
+    settings = RenderSettings(samples=70, speckle=False, attenuation=False, point_spread=False, **BRAIN_ONLY)
     power = Renderer(maps, LINEAR, settings, "cpu").scan_lines(POSE).power[0]
     s = (5.6 - 1.6) / (5.6 + 1.6)  # samples are a voxel apart and fall on voxels, so the steps stay sharp
     assert float(power[20, 50:].mean().sqrt()) == pytest.approx((1 - s * s) ** 2, rel=0.02)
@@ -86,8 +86,7 @@ def test_mirror_like_echoes_are_attenuated_on_both_ways():
     maps.impedance[:30] = 1.7  # the interface lies 50 to 51 mm below the face
     peaks = []
     for attenuation in (True, False):
-        settings = look(
-            "clinical", attenuation=attenuation, tgc_db_cm_mhz=0.0, speckle=False, point_spread=False,
+        settings = RenderSettings(attenuation=attenuation, tgc_db_cm_mhz=0.0, speckle=False, point_spread=False,
             near_field=False, interface_scatter_mm=0.0,
         )  # fmt: skip
         peaks.append(float(Renderer(maps, LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96].max()))
@@ -95,14 +94,14 @@ def test_mirror_like_echoes_are_attenuated_on_both_ways():
 
 
 def test_without_attenuation_nothing_is_compensated():
-    settings = look("clinical", attenuation=False, speckle=False, point_spread=False, **BRAIN_ONLY)
+    settings = RenderSettings(attenuation=False, speckle=False, point_spread=False, **BRAIN_ONLY)
     power = Renderer(uniform_maps(), LINEAR, settings, "cpu").scan_lines(POSE).power[0, 96, 10:340]
     np.testing.assert_allclose(power.numpy(), 1.0, rtol=1e-4)
 
 
 def test_the_transducer_rings_down_in_the_first_millimeters():
     with_it, without = (
-        Renderer(uniform_maps(), LINEAR, look("clinical", speckle=False, near_field=near_field), "cpu")
+        Renderer(uniform_maps(), LINEAR, RenderSettings(speckle=False, near_field=near_field), "cpu")
         .scan_lines(POSE)
         .power[0, 96]
         for near_field in (True, False)
@@ -131,7 +130,7 @@ def test_scatterers_do_not_repeat_within_an_image(sites):
 @pytest.mark.parametrize("material", ["cortical bone", "air"])
 def test_bone_and_air_cast_a_shadow(material):
     slab = (slice(58, 64), slice(None), slice(0, 40))
-    settings = look("clinical", **BRAIN_ONLY)
+    settings = RenderSettings(**BRAIN_ONLY)
     maps = brain_with(slab, as_values(material))
     behind, beside = (level_db(maps, settings, lines, slice(200, 300)) for lines in (slice(0, 60), slice(130, 190)))
     assert behind < beside - 30
@@ -140,7 +139,7 @@ def test_bone_and_air_cast_a_shadow(material):
 def test_fluid_is_black_and_brightens_what_lies_behind():
     slab = (slice(45, 60), slice(None), slice(0, 40))
     maps = brain_with(slab, as_values("cerebrospinal fluid"))
-    settings = look("clinical", **BRAIN_ONLY)
+    settings = RenderSettings(**BRAIN_ONLY)
     fluid, beside = (level_db(maps, settings, lines, slice(130, 190)) for lines in (slice(0, 60), slice(130, 190)))
     behind, level = (level_db(maps, settings, lines, slice(240, 300)) for lines in (slice(0, 60), slice(130, 190)))
     assert fluid < beside - 20
@@ -153,7 +152,7 @@ def test_a_smooth_interface_fades_with_the_cosine_of_incidence(incidence_deg):
     normal = np.array([math.sin(math.radians(incidence_deg)), 0.0, math.cos(math.radians(incidence_deg))])
     k, _, i = np.meshgrid(*[np.arange(121) - 60.0] * 3, indexing="ij")
     maps.impedance.copy_(torch.from_numpy(1.6 + 0.02 * np.tanh((k * normal[2] + i * normal[0]) / 3.0)))
-    settings = look("clinical", near_field=False, interface_scatter_mm=0.0, speckle=False, tgc_db_cm_mhz=0.0)
+    settings = RenderSettings(near_field=False, interface_scatter_mm=0.0, speckle=False, tgc_db_cm_mhz=0.0)
     lines = Renderer(maps, LINEAR, settings, "cpu").scan_lines(look_at((0, 0, 30), (0, 0, 0)))
     peak = float(lines.power[0, 96].max().sqrt())
     # The steepest change of impedance met along the beam is that along the normal times the cosine.
@@ -167,7 +166,7 @@ def test_resolution_at_the_focus_is_that_of_diffraction():
     probe = Probe("fine", "linear", 60.0, 3.0, width_mm=40.0, lines=401, aperture_mm=15.0, focus_mm=30.0, cycles=3.0)
     maps = uniform_maps((161, 21, 161), oblique(0.25, (161, 21, 161)), (1.6, 0.0, 0.0))
     maps.echogenicity[80, :, 80] = 1.0
-    settings = look("clinical", speckle=False, tgc_db_cm_mhz=0.0, samples=1200, **BRAIN_ONLY)
+    settings = RenderSettings(speckle=False, tgc_db_cm_mhz=0.0, samples=1200, **BRAIN_ONLY)
     power = Renderer(maps, probe, settings, "cpu").scan_lines(look_at((0, 0, 30), (0, 0, 0))).power[0]
     wavelength = 1.54 / 3.0
     wire_mm = 0.25 * math.sqrt(2 / 12) * 2.355  # the wire itself has the width of a voxel
@@ -208,7 +207,7 @@ def fwhm(power, step_mm):
 @pytest.mark.parametrize("planes", [1, 5])
 @pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
 def test_speckle_is_fully_developed_and_keeps_the_mean_brightness(probe, planes):
-    settings = look("clinical", attenuation=False, elevation_planes=planes, **BRAIN_ONLY)
+    settings = RenderSettings(attenuation=False, elevation_planes=planes, **BRAIN_ONLY)
     shape = (161, 21, 121)
     renderer = Renderer(uniform_maps(shape, oblique(1.0, shape)), probe, settings, "cpu")
     poses = torch.stack([look_at((x, y, 50), (x, y, 0)) for x in (-15, 0, 15) for y in (-6, -3, 0, 3, 6)])
@@ -225,7 +224,7 @@ def correlation(first, second):
 
 
 def test_speckle_stays_in_the_tissue_when_the_probe_moves():
-    renderer = Renderer(uniform_maps(), LINEAR, look("clinical", **BRAIN_ONLY), "cpu")
+    renderer = Renderer(uniform_maps(), LINEAR, RenderSettings(**BRAIN_ONLY), "cpu")
     step_px = 40
     moved = move(POSE, pan=step_px * renderer.grid.spacing_mm)
     before, after = (renderer(pose).image[0][60:400, 130:380] for pose in (POSE, moved))
@@ -235,7 +234,7 @@ def test_speckle_stays_in_the_tissue_when_the_probe_moves():
 
 def test_seeds_make_other_tissue_and_the_same_seed_the_same():
     images = [
-        Renderer(uniform_maps(), LINEAR, look("clinical", seed=seed, **BRAIN_ONLY), "cpu")(POSE).image[0][
+        Renderer(uniform_maps(), LINEAR, RenderSettings(seed=seed, **BRAIN_ONLY), "cpu")(POSE).image[0][
             60:400, 130:380
         ]
         for seed in (0, 1, 0)
@@ -249,7 +248,7 @@ def test_a_thick_beam_averages_across_the_image_plane(sheet):
     # A bright sheet 2 mm off the plane is outside a thin beam and inside a thick one.
     maps = brain_with((slice(None), sheet, slice(None)), (1.6, 0.6, 30.0))
     wide = Probe("wide", "linear", 70.0, 5.0, width_mm=50.0, elevation_aperture_mm=3.0)
-    settings = [look("clinical", speckle=False, elevation_planes=planes, **BRAIN_ONLY) for planes in (1, 7)]
+    settings = [RenderSettings(speckle=False, elevation_planes=planes, **BRAIN_ONLY) for planes in (1, 7)]
     thin, thick = (
         float(Renderer(maps, wide, one, "cpu").scan_lines(POSE).power[0, 96, 150:200].mean()) for one in settings
     )

@@ -69,6 +69,17 @@ def blurred_noise_power(sigma: torch.Tensor, step_sites: torch.Tensor) -> torch.
     return (overlap * likeness).sum(dim=-1)
 
 
+def _half_pulse(sigma: torch.Tensor) -> list:
+    """Weights of a Gaussian of a standard deviation () in samples, from its middle to one side; together they sum to 1.
+
+    Numbers, or scalar tensors where the width takes a gradient.
+    """
+    taps = torch.arange(math.ceil(3 * float(sigma)) + 1, dtype=torch.float64, device=sigma.device)
+    pulse = torch.exp(-0.5 * (taps / sigma.double()).square())
+    pulse = pulse / (2 * pulse.sum() - pulse[0])
+    return list(pulse.to(sigma.dtype)) if pulse.requires_grad else pulse.tolist()
+
+
 class PointSpread:
     """Gaussian blur of scan lines (..., L, N) by the pulse along depth and by the beam across lines.
 
@@ -79,17 +90,24 @@ class PointSpread:
         probe: its pulse and beam.
         depth_mm: (N,) depth of the samples, equally spaced.
         power: blur powers (squared amplitudes) instead of amplitudes: the incoherent limit, without speckle.
+        axial_scale, lateral_scale: width of pulse and beam, (N,) or a number, over those of the probe.
     """
 
-    def __init__(self, probe: Probe, depth_mm: torch.Tensor, power: bool = False):
+    def __init__(
+        self,
+        probe: Probe,
+        depth_mm: torch.Tensor,
+        power: bool = False,
+        axial_scale: float | torch.Tensor = 1.0,
+        lateral_scale: float | torch.Tensor = 1.0,
+    ):
         step_mm = depth_mm[1] - depth_mm[0]
         narrower = math.sqrt(2) if power else 1.0
-        axial = (pulse_sigma_mm(probe) / step_mm / narrower).clamp(min=0.3)
+        axial = (pulse_sigma_mm(probe) * axial_scale / step_mm / narrower).clamp(min=0.3)
         spacing_mm = probe.line_spacing_mm(depth_mm)
-        lateral = (lateral_sigma_mm(probe, depth_mm) / spacing_mm / narrower).clamp(0.3, probe.lines / 8)
-        taps = torch.arange(math.ceil(3 * float(axial)) + 1, dtype=torch.float64)
-        pulse = torch.exp(-0.5 * (taps / float(axial)).square())
-        self._pulse = (pulse / (2 * pulse.sum() - pulse[0])).tolist()  # from the middle to one side
+        lateral = lateral_sigma_mm(probe, depth_mm) * lateral_scale / spacing_mm / narrower
+        lateral = lateral.clamp(0.3, probe.lines / 8)
+        self._pulse = _half_pulse(axial)
         self._lines = probe.lines
         self._padded = next_fast_len(probe.lines + math.ceil(3 * float(lateral.max())))
         cycles = torch.fft.fftfreq(self._padded, dtype=depth_mm.dtype, device=depth_mm.device)
@@ -115,7 +133,10 @@ class PointSpread:
         total = lines * self._pulse[0]
         for lag, weight in enumerate(self._pulse[1:], start=1):
             before, after = (padded[..., start : start + samples] for start in (reach - lag, reach + lag))
-            total = total.add(before + after, alpha=weight)
+            if isinstance(weight, float):
+                total = total.add(before + after, alpha=weight)
+            else:
+                total = total + weight * (before + after)
         return total
 
     def _across_lines(self, lines: torch.Tensor) -> torch.Tensor:

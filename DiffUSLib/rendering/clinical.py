@@ -1,0 +1,27 @@
+"""The numbers of the clinical look, and what they were taken from.
+
+MRI: fitted to three real frames of two patients (contrast T1 MRI and intra-operative ultrasound of one plane), each
+patient with the same weight and each frame with gain curves of its own, then rounded:
+`Testing/fit_default_look.py` repeats that. What is between fluid and gray matter, mostly the partial volume of sulci
+and walls, is bright, and impedance rises between it and gray matter only: so a sulcus is one line, not two.
+Contact: the mean gain over the lines of those patients, made symmetric.
+"""
+
+from __future__ import annotations
+
+from DiffUSLib.acoustics.tissue_curves import TissueCurves
+from DiffUSLib.rendering.receiver import Receiver
+
+INTERFACE_SCATTER_MM = 110.0
+SPECULAR_MM = 45.0
+DYNAMIC_RANGE_DB = 68.0
+
+MRI_CURVES = TissueCurves(
+    positions=(-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.3, 2.7, 3.3),
+    echogenicity_db=(-18.0, -6.0, 1.0, 4.0, 4.0, 0.0, -4.0, -6.0, 10.0, 17.0, 22.0),
+    impedance_mrayl=(1.515, 1.522, 1.534, 1.54, 1.55, 1.57, 1.587, 1.595, 1.63, 1.645, 1.65),
+)
+
+CONTACT_DB = (-18.0, -9.0, -3.0, 0.0, 0.0, 0.0, -3.0, -9.0, -18.0)
+
+RECEIVER = Receiver(gain_db=-4.0, line_gain_db=CONTACT_DB, gamma=1.15, clutter_db=-24.0)
