@@ -70,11 +70,11 @@ def blurred_noise_power(sigma: torch.Tensor, step_sites: torch.Tensor) -> torch.
 
 
 def _half_pulse(sigma: torch.Tensor) -> list:
-    """Weights of a Gaussian of a standard deviation () in samples, from its middle to one side; together they sum to 1.
+    """Weights of a Gaussian of a standard deviation () in samples, from its middle to one side; both sum to 1.
 
     Numbers, or scalar tensors where the width takes a gradient.
     """
-    taps = torch.arange(math.ceil(3 * float(sigma)) + 1, dtype=torch.float64, device=sigma.device)
+    taps = torch.arange(math.ceil(3 * float(sigma.detach())) + 1, dtype=torch.float64, device=sigma.device)
     pulse = torch.exp(-0.5 * (taps / sigma.double()).square())
     pulse = pulse / (2 * pulse.sum() - pulse[0])
     return list(pulse.to(sigma.dtype)) if pulse.requires_grad else pulse.tolist()
