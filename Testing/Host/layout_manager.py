@@ -126,8 +126,11 @@ class LayoutManager(StandIn, realClass="qSlicerLayoutManager"):
             return
         self._arrangement = current
         self._visible = []
+        for view in [*self._slices.values(), *self._threeDs.values()]:
+            view.hostView.node.SetMappedInLayout(False)
         for className, tag, rectangle in viewRectangles(current[1], *self._size):
             view = self._viewOf(className, tag, rectangle[2:])
+            self._logics.scene.GetSingletonNode(tag, className).SetMappedInLayout(True)
             if view:
                 view.resize(*rectangle[2:])
                 self._visible.append((view, rectangle))

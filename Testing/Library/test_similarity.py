@@ -165,9 +165,7 @@ def test_gradient_equals_finite_differences(measure):
     moving, fixed = (tensor(image).requires_grad_() for image in textures(shape=(9, 8), seed=13, smooth=0.7))
     mask = torch.ones(9, 8, dtype=torch.float64)
     mask[:2, :2] = 0
-    assert torch.autograd.gradcheck(
-        lambda *images: measure(*images, mask), (moving, fixed), eps=1e-6, atol=1e-6
-    )
+    assert torch.autograd.gradcheck(lambda *images: measure(*images, mask), (moving, fixed), eps=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("measure", ALL)

@@ -16,8 +16,9 @@ SPHERE_RADIUS_MM = 6.0
 
 @pytest.fixture
 def widget(host):
-    """The module's panel, entered; volumes are CT unless a test says otherwise."""
+    """The module's panel, entered; volumes are CT unless a test says otherwise, and no image is slow."""
     widget = host.load_module(MODULE_FOLDER, "DiffUS")
+    widget.session.image.renderer.PREVIEW_ABOVE_S = float("inf")
     widget.ui.modalityCombo.currentIndex = 1
     return widget
 
@@ -65,10 +66,10 @@ class Images:
 
 
 def wait_for_image(host, widget, action):
-    """Do something that must lead to a new image, and wait for it."""
+    """Do something that must lead to a new image, and wait for the last one that comes of it."""
     images = Images(widget)
     action()
-    host.wait_until(lambda: images.count > 0, 60)
+    host.wait_until(lambda: images.count > 0 and widget.session.image.renderer.isIdle, 60)
 
 
 @pytest.fixture

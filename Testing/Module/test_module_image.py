@@ -156,10 +156,13 @@ def test_newest_pose_wins(host, placed):
     images = Images(placed)
     transform = placed.session.transducer.transform
     matrix = slicer.util.arrayFromTransformMatrix(transform)
-    for _ in range(100):
-        matrix[2, 3] += 0.1
-        slicer.util.updateTransformMatrixFromArray(transform, matrix)
-    host.process_events(0.3)
+
+    def move():
+        for _ in range(100):
+            matrix[2, 3] += 0.1
+            slicer.util.updateTransformMatrixFromArray(transform, matrix)
+
+    wait_for_image(host, placed, move)
     assert images.count == 1
     assert first_bright_depth_mm(placed) == pytest.approx(50.0 - SPHERE_RADIUS_MM, abs=2.0)
 

@@ -186,7 +186,7 @@ def test_lack_of_gpu_memory_is_a_message_and_the_image_goes_on(host, placed, mon
         return check(renderer, pose)
 
     monkeypatch.setattr(Renderer, "_checked", checked)
-    placed.session.image.renderer._renderer.device = torch.device("cuda")
+    placed.session.image.renderer._maker._renderers[False].device = torch.device("cuda")
     wait_for_image(host, placed, lambda: placed.session.image.renderer.request())
     assert "ran out of memory" in message(placed)
     assert image_of(placed).max() > 100
@@ -194,15 +194,17 @@ def test_lack_of_gpu_memory_is_a_message_and_the_image_goes_on(host, placed, mon
 
 def test_leaving_stops_and_entering_goes_on(host, placed):
     import sys
+    import weakref
 
     import slicer
 
+    renderer = weakref.ref(placed.session.image.renderer._maker._renderers[False])
     host.leave_module()
     images = Images(placed)
     slicer.util.updateTransformMatrixFromArray(placed.session.transducer.transform, np.eye(4))
     host.process_events(0.2)
     assert images.count == 0
-    assert placed.session.image.renderer._renderer is None, "memory of the device is let go"
+    assert renderer() is None, "memory of the device is let go"
     assert sys.modules["DiffUSLib.rendering.image_formation.scatterers"]._field.cache_info().currsize == 0
     wait_for_image(host, placed, lambda: host.enter_module("DiffUS"))
 

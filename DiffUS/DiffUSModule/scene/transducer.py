@@ -134,14 +134,25 @@ class Transducer:
         self.outline.SetAndObservePolyData(outlinePolyData(probe))
 
     def setImage(self, pixels, imageToTransducer):
-        """Show (H, W) uint8 pixels at their place; imageToTransducer is (4, 4)."""
+        """Take over (H, W) uint8 pixels at their place; imageToTransducer is (4, 4).
+
+        Where only the pixels are new, only an ImageDataModifiedEvent says so; views are to be drawn by `redrawSlices`.
+        """
         image = self.image
         current = vtk.vtkMatrix4x4()
         image.GetIJKToRASMatrix(current)
         wasModified = image.StartModify()
         if not np.allclose(slicer.util.arrayFromVTKMatrix(current), imageToTransducer):
             image.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(imageToTransducer))
-        slicer.util.updateVolumeFromArray(image, pixels[None])
+        data = image.GetImageData()
+        shown = slicer.util.arrayFromVolume(image)
+        if shown.shape == (1, *pixels.shape) and shown.dtype == pixels.dtype:
+            shown[0] = pixels
+            image.StorableModified()
+            data.GetPointData().GetScalars().Modified()
+            data.Modified()
+        else:
+            slicer.util.updateVolumeFromArray(image, pixels[None])
         image.EndModify(wasModified)
 
     def pose(self):

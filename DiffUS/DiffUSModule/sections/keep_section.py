@@ -53,6 +53,7 @@ class KeepSection(Section):
         self._note(_("Snapshot: {name}").format(name=node.GetName()))
 
     def onRecord(self, isOn):
+        self.session.image.renderer.allowsPreviews = not isOn
         if isOn:
             self.recorder.start(self.session.transducer)
         else:

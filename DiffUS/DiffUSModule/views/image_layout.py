@@ -74,9 +74,9 @@ class ImageLayout:
         return [view.GetID() for view in views if view.GetLayoutName() not in without]
 
     def align(self, transducerToRas, extentMm):
-        """Follow the transducer."""
-        for widget in self._widgets() if self.isShown else ():
-            alignSlice(widget.mrmlSliceNode(), transducerToRas, extentMm)
+        """Follow the transducer; returns the slice nodes that were turned."""
+        nodes = [widget.mrmlSliceNode() for widget in self._widgets()] if self.isShown else []
+        return [node for node in nodes if alignSlice(node, transducerToRas, extentMm)]
 
     def fit(self, extentMm):
         """Zoom to the whole fan."""

@@ -25,7 +25,7 @@ def sliceToRas(transducerToRas, imageCenterMm):
 
 
 def alignSlice(sliceNode, transducerToRas, extentMm):
-    """Show the fan of a transducer in a slice node, upright; the zoom stays.
+    """Show the fan of a transducer in a slice node, upright; the zoom stays. Returns False if it was so already.
 
     Args:
         extentMm: left, right, top, bottom of the fan in the Transducer frame.
@@ -33,9 +33,10 @@ def alignSlice(sliceNode, transducerToRas, extentMm):
     left, right, top, bottom = extentMm
     matrix = sliceToRas(transducerToRas, ((left + right) / 2, (top + bottom) / 2))
     if np.allclose(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()), matrix, atol=1e-9):
-        return
+        return False
     sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
     sliceNode.UpdateMatrices()
+    return True
 
 
 def fitSlice(sliceNode, extentMm):

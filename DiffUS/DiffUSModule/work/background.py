@@ -5,6 +5,8 @@ import threading
 
 import qt
 
+from .worker import endWorkers
+
 _running = set()
 """Tasks whose thread has not ended: their timers must live so long, and leaving Slicer waits for them."""
 
@@ -25,7 +27,7 @@ class BackgroundTask:
     """
 
     PERIOD_MS = 5
-    WAIT_S = 0.02
+    WAIT_S = 0.01
 
     def __init__(self, function, onResult, onError, onProgress=None, after=None):
         self._function, self._onResult, self._onError = function, onResult, onError
@@ -49,7 +51,8 @@ class BackgroundTask:
     @property
     def isQueued(self):
         """True while the task before this one has not ended."""
-        return self._after is not None and self._after.isRunning
+        after = self._after
+        return after is not None and after.isRunning
 
     def _run(self):
         try:
@@ -58,6 +61,8 @@ class BackgroundTask:
             self._result = self._function() if self._onProgress is None else self._iterate()
         except Exception as error:
             self._error = error
+        finally:
+            self._function = self._after = None  # with all that they hold
 
     def _iterate(self):
         steps = self._function()
@@ -72,17 +77,19 @@ class BackgroundTask:
     def _check(self):
         self._thread.join(self.WAIT_S)
         isRunning = self._thread.is_alive()
-        if not isRunning:
-            self._timer.stop()
-            _running.discard(self)
         while not self._isCancelled and not self._progress.empty():
-            self._onProgress(self._progress.get())
-        if isRunning or self._isCancelled:
+            self._onProgress(self._progress.get())  # if it raises, the next check goes on from there
+        if isRunning:
+            return
+        self._timer.stop()
+        _running.discard(self)
+        result, self._result = self._result, None
+        if self._isCancelled:
             return
         if self._error is not None:
             self._onError(self._error)
         else:
-            self._onResult(self._result)
+            self._onResult(result)
 
     def cancel(self):
         """Forget result and progress; the thread ends by itself."""
@@ -90,7 +97,7 @@ class BackgroundTask:
 
 
 def endAll(timeoutSeconds):
-    """Cancel all tasks and wait for their threads: none may be in torch when Python ends."""
+    """Cancel all tasks and wait for their threads and for workers: none may be in torch when Python ends."""
     for task in list(_running):
         task.cancel()
     for task in list(_running):
@@ -98,3 +105,4 @@ def endAll(timeoutSeconds):
         if not task._thread.is_alive():
             task._timer.stop()
             _running.discard(task)
+    endWorkers(timeoutSeconds)

@@ -3,6 +3,7 @@
 from slicer.i18n import tr as _
 
 from ..parameters.probe_settings import probeFromParameters, renderSettingsFromParameters
+from ..views.slice_redraw import redrawSlices
 from .live_renderer import LiveRenderer
 from .messages import explain
 from .signal import Signal
@@ -15,7 +16,7 @@ class LiveImage:
     """Probe, settings and maps in, an image in the scene out.
 
     Attributes:
-        shown: signal with (pixels, pose): a new image is in the scene.
+        shown: signal with (pixels, pose): a new image is in the scene; the pose is that which it was rendered for.
         renderer: LiveRenderer.
         layout: ImageLayout.
         probe: DiffUSLib's Probe as the panel describes it, or None.
@@ -70,11 +71,12 @@ class LiveImage:
         self.renderer.setMaps(None)
         self.probe = self._settings = None
 
-    def _onRendered(self, pixels, imageToTransducer):
+    def _onRendered(self, frame):
         transducer = self._active.transducer
-        pose = transducer.pose()
-        transducer.setImage(pixels, imageToTransducer)
-        self.layout.align(pose, self.probe.extent_mm())
+        if transducer is None:  # gone while the image was under way
+            return
+        transducer.setImage(frame.pixels, frame.imageToTransducer)
+        redrawSlices(transducer.image, self.layout.align(transducer.pose(), self.probe.extent_mm()))
         outside = _("The transducer does not look at the volume; move it or snap it to a surface.")
-        self._say(outside if self.renderer.coverage < LEAST_COVERAGE else self.renderer.warning)
-        self.shown.emit(pixels, pose)
+        self._say(outside if frame.coverage < LEAST_COVERAGE else frame.warning)
+        self.shown.emit(frame.pixels, frame.wish.pose)

@@ -1,67 +1,86 @@
-"""Renders the newest pose, one image at a time."""
+"""Has the newest pose rendered, one image at a time, without holding up the panel."""
 
 import time
 
-import numpy as np
 import qt
 
-from .background import BackgroundTask
+from . import torch_status
+from .frame_maker import FrameMaker, Wish, previewSettings
 from .signal import Signal
+from .worker import Worker
 
 RATE_WINDOW = 20
 """Frames that the shown rate is averaged over."""
 
 
 class LiveRenderer:
-    """Renders when asked to, never more than once per turn of the event loop; the newest pose wins.
+    """Renders in a thread when asked to; of the poses that come meanwhile the newest one is next.
+
+    Where a full image is slow, previews take its place while the transducer moves; the full image follows when it
+    rests.
 
     Attributes:
-        rendered: signal with (pixels, imageToTransducer) as (H, W) uint8 and (4, 4) arrays.
+        rendered: signal with a Frame.
         failed: signal with the exception.
-        coverage: share of the last fan that lay in the volume, 0 to 1.
-        warning: for instance that the GPU ran out of memory, as a sentence; else "".
+        allowsPreviews: False for full images alone.
 
     Args:
         pose: function that returns the pose of this moment, (4, 4).
     """
 
+    WAIT_S = 0.01
+    """Longest time that the main thread gives to the other one before it handles events again."""
+
+    PREVIEW_ABOVE_S = 0.03
+    """A full image that takes longer is slow."""
+
+    REST_S = 0.1
+    """The transducer rests if nothing was asked for in this time."""
+
     def __init__(self, pose):
         self.rendered, self.failed = Signal(), Signal()
-        self.coverage, self.warning = 1.0, ""
+        self.allowsPreviews = True
         self._pose = pose
-        self._maps = self._probe = self._settings = self._renderer = self._task = None
-        self._isOutdated = False
+        self._maps = self._probe = self._settings = None
+        self._worker, self._maker, self._job = Worker(), FrameMaker(), None
+        self._isWanted = self._isSharpWanted = self._isSlow = False
+        self._asked = 0.0
         self._times = []
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.connect("timeout()", self._render)
+        self._timer.connect("timeout()", self._goOn)
 
     @property
     def isReady(self):
         return None not in (self._maps, self._probe, self._settings)
 
+    @property
+    def isIdle(self):
+        """True if no image is under way or due."""
+        return self._job is None and not self._isWanted and not self._isSharpWanted
+
     def setMaps(self, maps):
         """The patient; None stops rendering."""
         if maps is None or self._maps is None or not maps.has_voxels_of(self._maps):
-            self._forgetRenderer()
-        self._maps, self._isOutdated = maps, True
+            self._forget()
+        self._maps = maps
 
     def setProbe(self, probe):
-        self._probe, self._isOutdated = probe, True
+        self._probe = probe
 
     def setSettings(self, settings):
-        self._settings, self._isOutdated = settings, True
+        self._settings, self._isSlow = settings, False
 
     def request(self):
         """Render soon. Any number of requests before that are one."""
-        if self.isReady and not self._timer.active:
-            self._timer.start()
+        if self.isReady:
+            self._isWanted, self._asked = True, time.perf_counter()
+            if self._job is None:
+                self._timer.start(0)
 
     def stop(self):
         """Nothing will be rendered until the next request; memory of the device is let go."""
-        self._timer.stop()
-        self._forgetRenderer()
+        self._forget()
         self._times.clear()
 
     def framesPerSecond(self):
@@ -69,55 +88,53 @@ class LiveRenderer:
         recent = [moment for moment in self._times if moment > time.perf_counter() - 1.0]
         return (len(recent) - 1) / (recent[-1] - recent[0]) if len(recent) > 1 else 0.0
 
-    def _forgetRenderer(self):
-        self._renderer = None
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+    def _forget(self):
+        """Drop renderers, and the image under way; its thread ends the image and lets go of memory by itself."""
+        self._timer.stop()
+        if self._job is not None:
+            self._worker.submit(torch_status.releaseMemory)
+        self._job, self._maker = None, FrameMaker()
+        self._isWanted = self._isSharpWanted = False
 
-    def _prepare(self):
-        """Make a renderer in the background: a large volume takes a part of a second."""
-        from DiffUSLib import Renderer
+    def _goOn(self):
+        if self._job is not None:
+            if not self._job.wait(self.WAIT_S):
+                self._timer.start(0)
+                return
+            job, self._job = self._job, None
+            self._finish(job)
+        if self._job is None and self.isReady:
+            self._startNext()
 
-        if self._task is None:
-            maps, probe, settings = self._maps, self._probe, self._settings
-            self._task = BackgroundTask(lambda: Renderer(maps, probe, settings), self._onPrepared, self._onFailed)
-
-    def _onPrepared(self, renderer):
-        self._task, self._renderer, self._isOutdated = None, renderer, True
-        self.request()
-
-    def _onFailed(self, error):
-        self._task = None
-        self.failed.emit(error)
-
-    def _render(self):
-        if not self.isReady:
+    def _finish(self, job):
+        if job.error is not None:
+            self._isSharpWanted = False
+            self.failed.emit(job.error)
             return
-        if self._renderer is None:
-            self._prepare()
-            return
+        frame = job.result
+        self._isSharpWanted = frame.wish.isPreview
+        if not frame.wish.isPreview and frame.wish.settings is self._settings:
+            self._isSlow = frame.seconds > self.PREVIEW_ABOVE_S
+        self._times = [*self._times[-RATE_WINDOW:], time.perf_counter()]
+        self.rendered.emit(frame)
+
+    def _startNext(self):
+        rest = self._asked + self.REST_S - time.perf_counter()
+        if self._isWanted:
+            isQuicker = previewSettings(self._settings) != self._settings
+            self._start(self.allowsPreviews and self._isSlow and isQuicker)
+        elif self._isSharpWanted and rest > 0:
+            self._timer.start(int(rest * 1000) + 1)
+        elif self._isSharpWanted:
+            self._start(False)
+
+    def _start(self, isPreview):
+        self._isWanted = self._isSharpWanted = False
         try:
-            pixels, imageToTransducer = self._renderPose(self._pose())
+            wish = Wish(self._maps, self._probe, self._settings, self._pose(), isPreview)
         except Exception as error:
             self.failed.emit(error)
             return
-        self._times = [*self._times[-RATE_WINDOW:], time.perf_counter()]
-        self.rendered.emit(pixels, imageToTransducer)
-
-    def _renderPose(self, transducerToRas):
-        """(pixels, imageToTransducer) of one pose, now; gray 1 to 255 in the fan, 0 outside of it."""
-        import torch
-
-        from DiffUSLib import one_core_left_free
-
-        with one_core_left_free(), torch.inference_mode():
-            if self._isOutdated:
-                self._renderer = self._renderer.changed_to(self._maps, self._probe, self._settings)
-                self._isOutdated = False
-            pose = torch.from_numpy(np.array(transducerToRas, dtype=np.float64))
-            self.coverage = float(self._renderer.coverage(pose)[0])
-            result = self._renderer(pose)
-            self.warning = self._renderer.fallback
-            gray = (result.image[0] * 254.0 + 1.0) * result.mask
-            return gray.round().to(torch.uint8).cpu().numpy(), result.grid.image_to_transducer().numpy()
+        maker = self._maker
+        self._job = self._worker.submit(lambda: maker.make(wish))
+        self._timer.start(0)
