@@ -242,7 +242,9 @@ def test_every_setting_of_the_image_changes_it(host, placed):
         )
         assert not np.array_equal(image_of(placed), before), name
         before = image_of(placed).copy()
-    assert "images/s" in placed.ui.rateLabel.text
+    placed.session.image.renderer.framesPerSecond = lambda: 12.3
+    wait_for_image(host, placed, lambda: setattr(placed.ui.gainSlider, "value", 3))
+    assert placed.ui.rateLabel.text == "12 images/s"
 
 
 def test_depth_of_the_fan_is_the_depth_of_image_and_outline(host, placed):
