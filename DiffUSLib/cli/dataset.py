@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError("a scheduler that runs brings its own workers; leave --queue and --workers out.")
     for package in ("pydantic", "yaml", "dask.distributed"):
         optional(package, "dataset")
-    from DiffUSLib.datasets.engine import connected, make_dataset
+    from DiffUSLib.datasets.engine import connected, make_cohort, make_dataset
     from DiffUSLib.datasets.recipe import read_recipe
 
     recipe = read_recipe(arguments.recipe)
@@ -54,4 +54,6 @@ def run(arguments: argparse.Namespace) -> None:
                 file=sys.stderr,
                 flush=True,
             )
+        for cases in make_cohort(recipe, Path(arguments.output), client):
+            print(f"case {cases} of {recipe.cohort.cases if recipe.cohort else 0}", file=sys.stderr, flush=True)
     print(f"{arguments.output} holds {recipe.frames} frames in {recipe.shards} shards; this run took {seconds:.0f} s.")

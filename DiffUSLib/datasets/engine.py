@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 
+from DiffUSLib.datasets.cohort import case_path, make_case
 from DiffUSLib.datasets.recipe import Recipe
 from DiffUSLib.datasets.shards import begin, is_made, make_shard, remove_leftovers
 from DiffUSLib.errors import DiffUSError
@@ -70,6 +71,24 @@ def connected(workers: int | None = None, scheduler: str | None = None, queue: s
         yield client
 
 
+def make_cohort(recipe: Recipe, folder: Path, client: Client) -> Iterator[int]:
+    """Make the cases of a recipe's cohort that are missing; yields how many there are, after each.
+
+    Raises:
+        DiffUSError: if a case cannot be made.
+    """
+    if recipe.cohort is None:
+        return
+    folder = folder.resolve()
+    missing = [case for case in range(recipe.cohort.cases) if not case_path(folder, case).exists()]
+    json, there = recipe.model_dump_json(), recipe.cohort.cases - len(missing)
+    futures = [client.submit(make_case, json, str(folder), case, retries=_RETRIES, pure=False) for case in missing]
+    for future in as_completed(futures):
+        future.result()
+        there += 1
+        yield there
+
+
 def make_dataset(recipe: Recipe, folder: Path, client: Client) -> Iterator[Progress]:
     """Make what is missing of a data set; yields after each shard.
 
@@ -86,9 +105,7 @@ def make_dataset(recipe: Recipe, folder: Path, client: Client) -> Iterator[Progr
     done = Progress(recipe.shards - len(missing), recipe.frames - sum(sizes.values()), recipe.shards, recipe.frames, 0)
     yield done
     json = recipe.model_dump_json()
-    futures = client.map(
-        make_shard, *zip(*((json, str(folder), shard) for shard in missing), strict=True), retries=_RETRIES, pure=False
-    ) if missing else []  # fmt: skip
+    futures = [client.submit(make_shard, json, str(folder), shard, retries=_RETRIES, pure=False) for shard in missing]
     try:
         for future in as_completed(futures):
             new = future.result()

@@ -54,24 +54,15 @@ def _batch(recipe: Recipe, batch: int) -> list[dict[str, bytes]]:
     random = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(batch,)))
     which = int(random.integers(len(recipe.patients)))
     prepared = prepared_patient(recipe, which)
-    name = recipe.probes[int(random.integers(len(recipe.probes)))]
-    chosen = recipe.looks[int(random.integers(len(recipe.looks)))]
-    settings = _settings(recipe, chosen, random)
-    probe = load_probe(name)
-    probe = replace(probe, frequency_mhz=probe.frequency_mhz * random.uniform(*chosen.frequency_scale))
-    renderer = prepared.renderer.changed_to(probe=probe, settings=settings)
+    renderer, described = random_renderer(recipe, prepared, random)
     poses = torch.stack([prepared.poses.draw(random) for _ in range(recipe.frames_per_batch)])
     with torch.inference_mode():
         rendered = renderer(poses)
-    common = {
-        "patient": which, "probe": name, "frequency_mhz": probe.frequency_mhz, "depth_mm": probe.depth_mm,
-        "look": chosen.look, "gain_db": settings.gain_db, "dynamic_range_db": settings.dynamic_range_db,
-        "speckle_seed": settings.seed, "pixel_mm": renderer.grid.spacing_mm,
-    }  # fmt: skip
+    common = {**described, "patient": which}
     result = []
     for index, pose in enumerate(poses):
         image_to_ras = pose @ renderer.grid.image_to_transducer()
-        middle = (pose @ torch.tensor([0.0, probe.depth_mm / 2, 0.0, 1.0], dtype=torch.float64))[:3]
+        middle = (pose @ torch.tensor([0.0, renderer.probe.depth_mm / 2, 0.0, 1.0], dtype=torch.float64))[:3]
         wrong = tracking_error(random, recipe.tracking_error, middle.numpy())
         files = {"bmode.png": _png(to_uint8(rendered.image[index]))} if "bmode" in recipe.store else {}
         if "scan_lines" in recipe.store:
@@ -81,16 +72,33 @@ def _batch(recipe: Recipe, batch: int) -> list[dict[str, bytes]]:
         if "impedance" in recipe.store:
             volume = Volume(prepared.maps.impedance, prepared.maps.ijk_to_ras)
             files["impedance.npy"] = _npy(_in_plane(volume, image_to_ras, rendered.mask).astype(np.float16))
-        described = {
+        told = {
             **common,
             "transducer_to_ras": pose.tolist(),
             "image_to_ras": image_to_ras.tolist(),
             "tracked_image_to_ras": (wrong @ image_to_ras).tolist(),
             "correction_ras": torch.linalg.inv(wrong).tolist(),
         }
-        files["json"] = json.dumps(described, sort_keys=True).encode()
+        files["json"] = json.dumps(told, sort_keys=True).encode()
         result.append(files)
     return result
+
+
+def random_renderer(
+    recipe: Recipe, prepared: PreparedPatient, random: np.random.Generator
+) -> tuple[Renderer, dict[str, float | str]]:
+    """A renderer of a patient with a transducer and a look that are drawn, and what was drawn."""
+    name = recipe.probes[int(random.integers(len(recipe.probes)))]
+    chosen = recipe.looks[int(random.integers(len(recipe.looks)))]
+    settings = _settings(recipe, chosen, random)
+    probe = load_probe(name)
+    probe = replace(probe, frequency_mhz=probe.frequency_mhz * random.uniform(*chosen.frequency_scale))
+    renderer = prepared.renderer.changed_to(probe=probe, settings=settings)
+    return renderer, {
+        "probe": name, "frequency_mhz": probe.frequency_mhz, "depth_mm": probe.depth_mm, "look": chosen.look,
+        "gain_db": settings.gain_db, "dynamic_range_db": settings.dynamic_range_db, "speckle_seed": settings.seed,
+        "pixel_mm": renderer.grid.spacing_mm,
+    }  # fmt: skip
 
 
 @lru_cache(maxsize=2)

@@ -96,6 +96,14 @@ class Image(_Part):
     samples: int = Field(200, ge=16, le=4096)
 
 
+class Cohort(_Part):
+    """Cases for registration: tracked sweeps (.igs.mha) that stand wrong by a known error."""
+
+    cases: int = Field(ge=1)
+    frames: int = Field(7, ge=1, le=500)
+    tilt_deg: Range = (-15.0, 15.0)
+
+
 class Recipe(_Part):
     """Everything that decides the content of a data set."""
 
@@ -110,6 +118,7 @@ class Recipe(_Part):
     tracking_error: TrackingError = TrackingError()
     looks: tuple[Look, ...] = Field((Look(),), min_length=1)
     image: Image = Image()
+    cohort: Cohort | None = None
     store: tuple[Literal["bmode", "scan_lines", "labels", "impedance"], ...] = ("bmode",)
 
     @property

@@ -11,7 +11,8 @@ import torch
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
-from DiffUSLib.io.chain import compose_chain, split_transform_name
+from DiffUSLib.io.chain import compose_chain
+from DiffUSLib.io.transform_names import split_transform_name
 from DiffUSLib.io.images import to_uint8
 from DiffUSLib.rendering.renderer import Renderer
 

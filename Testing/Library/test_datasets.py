@@ -17,11 +17,13 @@ pytest.importorskip("webdataset")
 
 from DiffUSLib.cli import main
 from DiffUSLib.datasets import shards
+from DiffUSLib.datasets.cohort import make_case
 from DiffUSLib.datasets.engine import connected, make_dataset
 from DiffUSLib.datasets.frames import frames, prepared_patient
 from DiffUSLib.datasets.pose_sampling import tracking_error
 from DiffUSLib.datasets.recipe import TrackingError, read_recipe
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io import read_tracked_frames, read_transform
 from DiffUSLib.io.frames import set_image_ijk_to_ras
 
 RADIUS_MM = 40.0
@@ -189,6 +191,27 @@ def _train(folder):
             total += loss.item()
         losses.append(total / 40)
     assert losses[1] < 0.8 * losses[0]
+
+
+def test_a_case_of_a_cohort_is_wrong_by_its_truth(folder):
+    """What the sweep shows lies, moved by the truth, where the patient has it."""
+    (folder / "recipe.yaml").write_text(RECIPE + "cohort: {cases: 2, frames: 3}\n")
+    recipe = read_recipe(folder / "recipe.yaml")
+    assert make_case(recipe.model_dump_json(), str(folder), 1) == 3
+    told = json.loads((folder / "case-0001.json").read_text())
+    tracked = read_tracked_frames(folder / told["sweep"])
+    truth = read_transform(folder / told["truth"]).numpy()
+    images = np.asarray(tracked.images)
+    assert len(images) == 3
+    rows, columns = np.indices(images.shape[1:])
+    pixels = np.stack([columns, rows, 0 * rows, 0 * rows + 1], -1)
+    for image, matrix in zip(images, tracked.transforms["ImageToReference"].numpy(), strict=True):
+        places = pixels @ (truth @ matrix).T
+        distance = np.linalg.norm(places[..., :3], axis=-1)
+        shown = image[image > 0]
+        assert shown.size and image[(distance > 16) & (distance < 36) & (image > 0)].mean() > 1.3 * (
+            image[distance < 9].mean() if (distance < 9).any() else 0
+        )
 
 
 def test_another_recipe_or_a_full_folder_is_refused(folder):
