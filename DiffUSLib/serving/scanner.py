@@ -12,8 +12,8 @@ import torch
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io.chain import compose_chain
-from DiffUSLib.io.transform_names import split_transform_name
 from DiffUSLib.io.images import to_uint8
+from DiffUSLib.io.transform_names import split_transform_name
 from DiffUSLib.rendering.renderer import Renderer
 
 MOST_TRANSFORMS = 256
