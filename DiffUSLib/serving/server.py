@@ -183,7 +183,6 @@ class Server:
         except (OSError, asyncio.IncompleteReadError):
             pass  # it has gone
         finally:
-            self._clients.discard(client)
             for task in tasks:
                 task.cancel()
             writer.transport.abort()
@@ -191,6 +190,7 @@ class Server:
                 await asyncio.gather(*tasks, return_exceptions=True)
             if reason:
                 self._tell(f"Client {client.name} was let go: {reason}.")
+            self._clients.discard(client)
 
     async def _receive(self, reader: asyncio.StreamReader, client: Client) -> None:
         while True:

@@ -103,7 +103,7 @@ def test_frames_show_what_lies_in_their_plane(folder):
         assert set(labels[distance < 10.0]) <= {0, 2} and set(labels[(distance > 15) & (distance < 37)]) <= {0, 1}
         assert (labels == 2).any()  # looks at the middle
         bmode = np.asarray(_png(files["bmode.png"]))
-        assert bmode[labels == 1].mean() > bmode[labels == 2].mean() + 20
+        assert bmode[labels == 1].mean() > 1.4 * bmode[labels == 2].mean()
         lines = np.load(_stream(files["scan_lines.npy"]))
         assert lines.dtype == np.float16 and lines.shape[1] == 64
         impedance = np.load(_stream(files["impedance.npy"])).astype(float)
