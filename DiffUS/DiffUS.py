@@ -2,6 +2,7 @@
 
 import slicer
 from DiffUSModule.library_path import ensureLibrary, forgetModules
+from DiffUSModule.parameters.first_volume import takeFirstVolume
 from DiffUSModule.parameters.gui_connection import GuiConnection
 from DiffUSModule.parameters.parameter_node import DiffUSParameterNode
 from DiffUSModule.parameters.parameter_sets import ParameterSetSelector, activate, activeSet
@@ -49,7 +50,7 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.__init__(self, parent)
         VTKObservationMixin.__init__(self)
         self.logic = None
-        self.sections = []
+        self.sections, self.panels = [], []
         self._parameterNode = None
         self._guiConnection = None
 
@@ -58,19 +59,30 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from DiffUSModule.sections import SECTIONS
 
         ScriptedLoadableModuleWidget.setup(self)
-        uiWidget = slicer.util.loadUI(self.resourcePath("UI/DiffUS.ui"))
+        uiWidget = self.loadPanels(section.panel for section in SECTIONS if section.panel)
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         self.logic = DiffUSLogic()
         self.session = self.logic.session
         self.sections = [section(self.ui, self.session) for section in SECTIONS]
         self.sets = ParameterSetSelector(self.ui.parameterSetSelector, self.logic, self.onParameterSet)
-        uiWidget.setMRMLScene(slicer.mrmlScene)
+        for panel in (uiWidget, *self.panels):
+            panel.setMRMLScene(slicer.mrmlScene)
         self.session.changed.connect(self.updatePanel)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartImportEvent, self.onSceneStartImport)
         self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
+
+    def loadPanels(self, names):
+        """The frame with the panels of all sections in it, one below the other."""
+        frame = slicer.util.loadUI(self.resourcePath("UI/DiffUS.ui"))
+        self.panels = [slicer.util.loadUI(self.resourcePath(f"UI/{name}.ui")) for name in names]
+        for panel in self.panels:
+            frame.layout().addWidget(panel)
+        frame.layout().addStretch(1)
+        return frame
 
     def cleanup(self):
         self.closeSections()
@@ -108,11 +120,14 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneStartImport(self, caller, event):
+        """From here to our end of the import, node selectors show what they like: nothing of it reaches a set."""
+        self.sets.beforeImport(self._parameterNode.parameterNode if self._parameterNode is not None else None)
+        self.setParameterNode(None)
+
     def onSceneEndImport(self, caller, event):
         """A scene was read: it may have brought other parameter nodes."""
-        before = self._parameterNode.parameterNode if self._parameterNode is not None else None
-        self.setParameterNode(None)
-        self.sets.afterImport(before)
+        self.sets.afterImport()
         if self.parent.isEntered:
             self.initializeParameterNode()
             self.session.activate()
@@ -125,11 +140,7 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def initializeParameterNode(self):
         """Make sure that there is a parameter node, and take the first volume if none is chosen."""
         self.setParameterNode(self.logic.getParameterNode())
-        if self._parameterNode.volume is None:
-            for volume in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-                if volume.GetAttribute("DiffUS.Role") is None:
-                    self._parameterNode.volume = volume
-                    break
+        takeFirstVolume(self._parameterNode)
 
     def setParameterNode(self, parameterNode):
         """Connect panel and session to a parameter node; None disconnects them."""

@@ -24,6 +24,7 @@ _HOMES = {
         "tissue_names",
         "train_network",
     ),
+    "acoustics.body": ("body_share",),
     "io.animation": ("write_animation",),
     "rendering.device": ("choose_device", "one_core_left_free", "release_memory"),
     "errors": ("DiffUSError", "DiffUSWarning"),

@@ -11,6 +11,7 @@ from .work.background import endAll
 from .work.errands import Errands
 from .work.live_image import LiveImage
 from .work.patient import Patient
+from .work.patient_view import PatientView
 from .work.signal import Signal
 from .work.transducer_actions import TransducerActions
 
@@ -47,6 +48,7 @@ class Session(VTKObservationMixin):
         self.errands = Errands(self.patient, self.say, self._goOn)
         self.errands.changed.connect(self.changed.emit)
         self.actions = TransducerActions(self)
+        self._patientView = PatientView(self.patient, self.say)
 
     @property
     def transducer(self):
@@ -62,6 +64,7 @@ class Session(VTKObservationMixin):
         if parameters is None:
             self.errands.cancel()
             self.active.choose(None)
+            self._patientView.close()
             self.patient.close()
             self.image.close()
         else:
@@ -83,6 +86,7 @@ class Session(VTKObservationMixin):
         self.patient.cancel()
         self.image.renderer.stop()
         self.image.layout.hide()
+        self._patientView.close()
         torch_status.releaseMemory()
 
     def close(self):
@@ -106,10 +110,11 @@ class Session(VTKObservationMixin):
         if self.transducer is not None:
             self.parameters.live = False
 
-    def updateLayout(self):
+    def updateViews(self):
         """Show in the module's views what the parameters want."""
-        if self.isActive:
-            self.image.updateLayout(self.parameters)
+        if self.isActive and self.parameters is not None:
+            self._patientView.update(self.parameters.showPatient and self.transducer is not None)
+            self.image.updateLayout(self.parameters, self.patient.modality)
 
     def _onParameters(self, caller=None, event=None):
         """Bring everything in line with the parameter node; each part does nothing if nothing changed for it."""
@@ -121,7 +126,7 @@ class Session(VTKObservationMixin):
             self.patient.setNode(parameters.volume, parameters.modality.value, editedAnchors(parameters))
             self.active.choose(parameters)
             self.image.update(parameters)
-            self.updateLayout()
+            self.updateViews()
             self.active.update(parameters)
         finally:
             self._isUpdating = False
@@ -130,6 +135,8 @@ class Session(VTKObservationMixin):
 
     def _onPatientChanged(self):
         self.image.renderer.setMaps(self.patient.maps)
+        if not self._isUpdating:
+            self.updateViews()  # views are called by the modality that was found
         self.errands.onPatientChanged()
         self._goOn()
         self.changed.emit()

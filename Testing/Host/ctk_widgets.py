@@ -45,7 +45,7 @@ class ctkCollapsibleButton(Conventions, QtWidgets.QAbstractButton):
         self.setText(text)
         self.setCheckable(True)
         self.setChecked(True)
-        self.setSizePolicy(QtWidgets.QSizePolicy.Preferred, QtWidgets.QSizePolicy.Preferred)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Minimum, QtWidgets.QSizePolicy.Preferred)
         self.setContentsMargins(0, self._hostHeaderHeight(), 0, 0)
         self.toggled.connect(lambda: self._hostToggled())
 
@@ -60,6 +60,10 @@ class ctkCollapsibleButton(Conventions, QtWidgets.QAbstractButton):
     def _hostHeaderHeight(self):
         return self.fontMetrics().height() + 8
 
+    def _hostClosedHeight(self):
+        """The real class adds a strip of the contents' frame below the header, 14 pixels unless told."""
+        return self._hostHeaderHeight() + self.collapsedHeight
+
     def _hostToggled(self):
         for child in self.children():
             if child.isWidgetType():
@@ -68,16 +72,16 @@ class ctkCollapsibleButton(Conventions, QtWidgets.QAbstractButton):
         self.contentsCollapsed(not self.isChecked())
 
     def sizeHint(self):
-        header = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 32, self._hostHeaderHeight())
+        closed = QtCore.QSize(self.fontMetrics().horizontalAdvance(self.text) + 32, self._hostClosedHeight())
         if not self.isChecked() or not self.layout():
-            return header
-        return header.expandedTo(self.layout().totalSizeHint())
+            return closed
+        return closed.expandedTo(self.layout().totalSizeHint())
 
     def minimumSizeHint(self):
-        header = QtCore.QSize(0, self._hostHeaderHeight())
+        closed = QtCore.QSize(0, self._hostClosedHeight())
         if not self.isChecked() or not self.layout():
-            return header
-        return header.expandedTo(self.layout().totalMinimumSize())
+            return closed
+        return closed.expandedTo(self.layout().totalMinimumSize())
 
     def childEvent(self, event):
         if event.added() and event.child().isWidgetType() and not self.isChecked():

@@ -2,6 +2,14 @@
 
 import xml.etree.ElementTree as ElementTree
 
+SIZE_HINTS = {"vtkMRMLPlotViewNode": 92.0}
+"""Share of a splitter that a view gets where no item has a splitSize; all others get SIZE_HINT.
+
+CTK then leaves the sizes to QSplitter, which goes by size hints: a plot beside a 3D view had 215 of 1380 pixels in
+Slicer 5.13.
+"""
+SIZE_HINT = 500.0
+
 
 def viewRectangles(description, width, height, gap=2):
     """List of (node class, singleton tag, (left, top, width, height)) of the views of a layout."""
@@ -30,13 +38,22 @@ def _place(element, rectangle, gap, rectangles):
 
 def _splitCells(items, rectangle, gap, isHorizontal):
     left, top, width, height = rectangle
-    weights = [float(item.get("splitSize", 500)) for item in items]
+    weights = _weights(items)
     room = (width if isHorizontal else height) - gap * (len(items) - 1)
     position = left if isHorizontal else top
     for weight in weights:
         size = round(room * weight / sum(weights))
         yield (position, top, size, height) if isHorizontal else (left, position, width, size)
         position += size + gap
+
+
+def _weights(items):
+    """CTK gives the sizes to the splitter as soon as one item has any; one without then is as small as it may be."""
+    sizes = [float(item.get("splitSize", 0)) for item in items]
+    if any(sizes):
+        return [max(size, 1.0) for size in sizes]
+    views = [item.find("view") for item in items]
+    return [SIZE_HINT if view is None else SIZE_HINTS.get(view.get("class"), SIZE_HINT) for view in views]
 
 
 def _gridCells(items, rectangle, gap):

@@ -5,6 +5,7 @@ import vtk
 
 from .layout_geometry import viewRectangles
 from .plot_render_view import PlotRenderView
+from .slice_controller import SliceController
 from .slice_render_view import SliceRenderView
 from .stand_in import StandIn
 from .threed_render_view import ThreeDRenderView
@@ -69,6 +70,7 @@ class SliceWidget(StandIn, realClass="qMRMLSliceWidget"):
         super().__init__()
         self.hostView = renderView
         self._sliceView = SliceView(renderView)
+        self._hostController = SliceController(renderView.sliceLogic)
 
     def sliceView(self):
         return self._sliceView
@@ -187,7 +189,7 @@ class LayoutManager(StandIn, realClass="qSlicerLayoutManager"):
         self._node.SetViewArrangement(identifier)
 
     def sliceViewNames(self):
-        return tuple(self._slices)
+        return tuple(sorted(self._slices))  # the real one keeps them in a map
 
     def sliceWidget(self, name):
         return self._slices.get(name)

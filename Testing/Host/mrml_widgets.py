@@ -106,13 +106,31 @@ class qMRMLNodeComboBox(Conventions, QtWidgets.QWidget):
             self._host_scene.RemoveObserver(tag)
         self._host_scene, self._host_tags = scene, []
         if scene:
-            for event in (slicer.vtkMRMLScene.NodeAddedEvent, slicer.vtkMRMLScene.NodeRemovedEvent):
-                self._host_tags.append(scene.AddObserver(event, self._hostOnScene))
+            events = slicer.vtkMRMLScene
+            for event, react in (
+                (events.NodeAddedEvent, self._hostOnNodes),
+                (events.NodeRemovedEvent, self._hostOnNodes),
+                (events.EndImportEvent, self._hostOnOtherScene),
+                (events.EndCloseEvent, self._hostOnOtherScene),
+            ):
+                self._host_tags.append(scene.AddObserver(event, react))
         self._hostRefresh()
 
-    def _hostOnScene(self, caller, event):
-        if shiboken6.isValid(self):  # a destroyed widget has no connections in the real class
+    def _hostOnNodes(self, caller, event):
+        """While a scene is read or closed, the real model looks away."""
+        if shiboken6.isValid(self) and not caller.IsImporting() and not caller.IsClosing():
             self._hostRefresh()
+
+    def _hostOnOtherScene(self, caller, event):
+        """The real model (qMRMLSceneModel::updateScene) takes all rows away and puts them back: nothing stays chosen.
+
+        IsImporting() is False by now, and these observers were added before those of the module.
+        """
+        if not shiboken6.isValid(self):  # a destroyed widget has no connections in the real class
+            return
+        self._host_ids = [""] if self.noneEnabled else []
+        self._hostSelect("")
+        self._hostRefresh()
 
     def mrmlScene(self):
         """Invokable of the real class."""

@@ -61,7 +61,7 @@ class PlotRenderView(RenderView):
         for series in self._series():
             table = series.GetTableNode().GetTable()
             names = (series.GetXColumnName(), series.GetYColumnName())
-            if any(table.GetColumnByName(name) is None for name in names) or table.GetNumberOfRows() < 2:
+            if any(table.GetColumnByName(name) is None for name in names) or table.GetNumberOfRows() < 1:
                 continue
             isLine = series.GetLineStyle() != slicer.vtkMRMLPlotSeriesNode.LineStyleNone
             plot = self._chart.AddPlot(vtk.vtkChart.LINE if isLine else vtk.vtkChart.POINTS)

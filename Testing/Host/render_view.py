@@ -92,6 +92,10 @@ class RenderView:
             self.move(x, y, **modifiers)
         self.sendMouse(f"{button}ButtonReleaseEvent", *end, **modifiers)
 
+    def click(self, position, button="Left", **modifiers):
+        """Press and release at display coordinates."""
+        self.drag(position, position, 1, button, **modifiers)
+
     def close(self):
         """Let go of the scene and of the window."""
         self._listeners.clear()

@@ -5,10 +5,12 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..scene.transducer import showAsUltrasound
+from ..views.aligned_slices import AlignedSlices
 from ..views.layout_switch import LayoutSwitch
 from ..views.layouts import ALIGNMENT_LAYOUT, OVERLAY_VIEW, PATIENT_VIEW, SCORE_VIEW
 from ..views.plane_follower import PlaneFollower
-from ..views.slice_planes import alignSlice, fitSlice, imagePlane
+from ..views.slice_planes import fitSlice, imagePlane
+from ..views.view_names import nameOfVolume
 from .ultrasound_source import isThreeDimensional
 
 OVERLAY_ROLE = "DiffUS.Overlay"
@@ -22,7 +24,8 @@ class AlignmentView:
     """
 
     def __init__(self):
-        self._follower = PlaneFollower()
+        self._slices = AlignedSlices()
+        self._follower = PlaneFollower(self._slices)
         self._switch = LayoutSwitch(ALIGNMENT_LAYOUT)
 
     @property
@@ -43,6 +46,7 @@ class AlignmentView:
     def hide(self):
         """Back to the user's layout."""
         self._follower.stop()
+        self._slices.release()
         if self.isShown:
             self._setVisibleIn3D(False)
         self._switch.hide()
@@ -69,9 +73,15 @@ class AlignmentView:
                 return node
         return None
 
+    def namePatient(self, patientNode, modality):
+        """Call the patient's view by what it shows; see view_names.nameOfVolume."""
+        for widget in self._widgets()[1:]:
+            widget.mrmlSliceNode().SetLayoutLabel(nameOfVolume(patientNode, modality))
+
     def showImage(self, imageNode, patientNode):
         """The ultrasound alone, also as it moves; a volume as the views happen to cut it."""
         self._follower.stop()
+        self._slices.release()
         if imageNode.GetImageData() is None:
             return
         self._setLayers(imageNode, patientNode, imageNode)
@@ -120,5 +130,5 @@ class AlignmentView:
     def _align(self, pose, overlayMm, patientMm):
         """Turn both views into a plane, each with its own extent (left, right, top, bottom) in it."""
         for widget, extentMm in zip(self._widgets() if self.isShown else (), (overlayMm, patientMm), strict=False):
-            alignSlice(widget.mrmlSliceNode(), pose, extentMm)
+            self._slices.align(widget.mrmlSliceNode(), pose, extentMm)
             fitSlice(widget.mrmlSliceNode(), extentMm)

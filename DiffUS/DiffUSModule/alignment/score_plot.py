@@ -43,9 +43,9 @@ class ScorePlot:
             self._stage, self._first, self._last = stage, score, score
         self._last = max(self._last, score)
         data = self.table().GetTable()
-        row = data.InsertNextBlankRow()
-        data.SetValue(row, 0, float(row))
-        data.SetValue(row, 1, float(self._gained + self._last - self._first))
+        if data.GetNumberOfRows() == 0:
+            _addRow(data, 0.0)  # nothing gained yet; a line of one point cannot be drawn
+        _addRow(data, self._gained + self._last - self._first)
         self.table().Modified()
 
     def table(self):
@@ -74,3 +74,9 @@ class ScorePlot:
         node = slicer.mrmlScene.AddNewNodeByClass(className, name)
         node.SetAttribute("DiffUS.Role", ROLE)
         return node
+
+
+def _addRow(data, gained):
+    row = data.InsertNextBlankRow()
+    data.SetValue(row, 0, float(row))
+    data.SetValue(row, 1, float(gained))

@@ -168,6 +168,7 @@ class DiffUSParameterNode:
     roll - turn about the central scan line in placement by the line, in degrees.
     trackedTransform - the transform that the transducer follows.
     showHandles - interaction handles in the views.
+    showPatient - the patient's surface in the 3D view.
     live - the image follows the transducer.
     look, gain (dB), dynamicRange (dB), timeGain (dB/cm/MHz), speckle, propagation, beamPlanes, detail - the image.
     overlay - opacity of the image over the volume, 0 to 1.
@@ -189,6 +190,7 @@ class DiffUSParameterNode:
     roll: Annotated[float, WithinRange(-180.0, 180.0)] = 0.0
     trackedTransform: vtkMRMLLinearTransformNode
     showHandles: bool = True
+    showPatient: bool = True
     live: bool = True
     look: Look = Look.CLINICAL
     gain: Annotated[float, WithinRange(-40.0, 40.0)] = 0.0
@@ -202,7 +204,7 @@ class DiffUSParameterNode:
     imageLayout: bool = False
     ultrasound: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceBrowserNode, None]  # noqa: UP007
     alignPreset: AlignPreset = AlignPreset.QUICK
-    freedom: Freedom = Freedom.RIGID
+    freedom: Freedom = Freedom.RIGID_AND_SCALE
     alignFrames: Annotated[int, WithinRange(1, 30)] = 7
     fan: FanShape
     fanByHand: bool = False

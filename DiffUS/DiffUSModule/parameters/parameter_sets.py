@@ -27,7 +27,7 @@ class ParameterSetSelector:
 
     def __init__(self, selector, logic, onChosen):
         self._selector, self._logic, self._onChosen = selector, logic, onChosen
-        self._isUpdating = False
+        self._isUpdating, self._before = False, None
         selector.addAttribute("vtkMRMLScriptedModuleNode", "ModuleName", logic.moduleName)
         selector.connect("currentNodeChanged(vtkMRMLNode*)", self._onCurrentNode)
 
@@ -37,15 +37,22 @@ class ParameterSetSelector:
         self._selector.setCurrentNode(node)
         self._isUpdating = False
 
-    def afterImport(self, before):
-        """A scene was read into the scene: the set that was active before stays so, unless it is empty.
+    def beforeImport(self, active):
+        """A scene is going to be read into the scene.
+
+        While it is, and once more just after it, the selector says that other nodes are current: qMRMLNodeComboBox
+        fills its list anew when the scene is no longer importing, and before the module knows of it.
 
         Args:
-            before: the parameter node that was active, or None.
+            active: the parameter node that is active, or None.
         """
+        self._isUpdating, self._before = True, active
+
+    def afterImport(self):
+        """A scene was read into the scene: the set that was active before stays so, unless it is empty."""
+        before, self._before = self._before, None
         nodes = self._logic.getAllParameterNodes()
         others = [node for node in nodes if node is not before]
-        self._isUpdating = True
         if before in nodes and not (others and _isEmpty(before)):
             activate(before, nodes)
         else:

@@ -1,15 +1,19 @@
-"""The panel's sections, from top to bottom. Each takes the widgets of the .ui file and the session."""
+"""The panel's sections, from top to bottom. Each takes the widgets of the .ui files and the session.
+
+A new section is a file here with its class, a file in Resources/UI with its widgets, and a row in SECTIONS.
+"""
 
 from .align_section import AlignSection
 from .curve_section import CurveSection
 from .image_section import ImageSection
 from .keep_section import KeepSection
 from .motion_section import MotionSection
+from .one_open import OneOpen
 from .status_section import StatusSection
 from .transducer_section import TransducerSection
 from .volume_section import VolumeSection
 
 SECTIONS = (
     StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, KeepSection,
-    AlignSection,
+    AlignSection, OneOpen,
 )  # fmt: skip

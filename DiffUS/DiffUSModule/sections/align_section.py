@@ -25,12 +25,14 @@ FAN_ROWS = {
 class AlignSection(Section):
     """Choice of the ultrasound, its fan, and the start of an alignment; what comes of it is AlignmentResult's."""
 
+    panel = "Align"
+
     def __init__(self, ui, session):
         super().__init__(ui, session)
         self.run = AlignmentRun(session)
         self.run.changed.connect(self.update)
         self.run.failed.connect(session.say)
-        self._ultrasound = ChosenUltrasound()
+        self._ultrasound, self._shownVolume = ChosenUltrasound(), None
         self._ultrasound.changed.connect(self._onFan)
         self._ultrasound.moved.connect(self._onMoved)
         self._result = AlignmentResult(ui, session, self.run, self._ultrasound, self.update)
@@ -69,9 +71,13 @@ class AlignSection(Section):
         if not self._isOpen or node is None:
             self.run.view.hide()
             return
+        volume = self.session.parameters.volume
         if not self.run.view.isShown:
             self.run.view.show()
             self._showImage()
+        elif volume is not self._shownVolume:
+            self._showImage()
+        self.run.view.namePatient(volume, self.session.patient.modality)
         if not self._ultrasound.wasRead:
             self._lookForFan()
 
@@ -91,6 +97,7 @@ class AlignSection(Section):
 
     def _showImage(self):
         """The ultrasound, or what an alignment shows, in the views."""
+        self._shownVolume = self.session.parameters.volume
         if self.run.state is not State.IDLE:
             self.run.draw()
             return

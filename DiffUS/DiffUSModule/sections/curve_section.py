@@ -16,7 +16,8 @@ class CurveSection(Section):
     def __init__(self, ui, session):
         super().__init__(ui, session)
         self._layout = CurveLayout(session.image.layout)
-        self._shown = self._plotted = None
+        self._node = self._plotted = None
+        self._shown = ()
         ui.anchorTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
         ui.anchorTable.connect("cellChanged(int,int)", self.onCell)
         ui.curveButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onShow, isOn))
@@ -32,7 +33,9 @@ class CurveSection(Section):
         setIfDifferent(ui.curveButton, "enabled", patient.node is not None)
         if patient.node is None:
             setIfDifferent(ui.curveButton, "checked", False)
-        anchors = self._anchors()
+        isWaiting = patient.maps is None and not patient.error and patient.node is self._node
+        anchors = self._shown if isWaiting else self._anchors()  # a table that vanishes while one edits it is no help
+        self._node = patient.node
         parameters = self.session.parameters
         isEdited = bool(anchors) and parameters is not None and editedAnchors(parameters) is not None
         setIfDifferent(ui.curveNote, "text", self._noteText(isEdited))
@@ -40,8 +43,9 @@ class CurveSection(Section):
             for widget in (ui.anchorTable, ui.addAnchorButton, ui.removeAnchorButton, ui.resetAnchorsButton,
                            ui.tissueCombo):  # fmt: skip
                 widget.setVisible(bool(anchors))
+                setIfDifferent(widget, "enabled", not isWaiting)
             self._fillTissues()
-        setIfDifferent(ui.resetAnchorsButton, "enabled", isEdited)
+        setIfDifferent(ui.resetAnchorsButton, "enabled", isEdited and not isWaiting)
         if anchors != self._shown:
             self._shown = anchors
             self._fillTable(anchors)
@@ -55,7 +59,9 @@ class CurveSection(Section):
     def _noteText(self, isEdited):
         maps = self.session.patient.maps
         if maps is None:
-            return _("The curve shows when the volume is prepared.")
+            return (
+                _("The curve shows when the volume is prepared.") if not self._shown else _("Preparing the curve...")
+            )
         if maps.modality == "ct":
             return _("CT: the impedance follows the Hounsfield units; nothing to edit.")
         if maps.modality == "labels":
@@ -100,6 +106,7 @@ class CurveSection(Section):
     # --- what the user does ------------------------------------------------------------------------------------------
 
     def onCollapsed(self, isCollapsed):
+        self.update()  # expanding shows all widgets, also those that are not for this volume
         if not isCollapsed and self.session.patient.node is not None and self.session.isActive:
             self.session.errands.withMaps(self.update)
 
@@ -131,8 +138,10 @@ class CurveSection(Section):
 
     def onAdd(self):
         """One more anchor, beyond the brightest; the user gives it its intensity."""
-        from DiffUSLib import Anchor
+        from DiffUSLib import Anchor, DiffUSError
 
+        if len(self._shown) < 2:
+            raise DiffUSError(_("There is no curve to add an anchor to; reset to the measured anchors first."))
         below, last = self._shown[-2:]
         intensity = last.intensity + (last.intensity - below.intensity) / 2
         self._store((*self._shown, Anchor(self.ui.tissueCombo.currentText, intensity, last.spread)))

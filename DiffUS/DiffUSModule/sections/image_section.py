@@ -14,6 +14,8 @@ CLINICAL_ONLY = (
 class ImageSection(Section):
     """Live, look and layout; the widgets themselves are connected to the parameter node."""
 
+    panel = "Image"
+
     def __init__(self, ui, session):
         super().__init__(ui, session)
         session.image.shown.connect(self.onImageShown)

@@ -14,6 +14,8 @@ from .section import Section, setIfDifferent, setShown
 class KeepSection(Section):
     """What stays when the transducer has moved on."""
 
+    panel = "Keep"
+
     def __init__(self, ui, session):
         super().__init__(ui, session)
         self.recorder = SweepRecorder()

@@ -1,15 +1,22 @@
 """What all sections share."""
 
+from typing import ClassVar
+
 from ..work.messages import explain
 
 
 class Section:
     """One part of the panel.
 
+    Attributes:
+        panel: name of its file in Resources/UI, or None if its widgets are in the file of another section.
+
     Args:
         ui: the widgets of the .ui file by name.
         session: see session.Session.
     """
+
+    panel: ClassVar[str | None] = None
 
     def __init__(self, ui, session):
         self.ui, self.session = ui, session

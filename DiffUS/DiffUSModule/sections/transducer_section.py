@@ -12,6 +12,8 @@ from .section import Section, setIfDifferent
 class TransducerSection(Section):
     """Which transducer, which preset, and where."""
 
+    panel = "Transducer"
+
     def __init__(self, ui, session):
         super().__init__(ui, session)
         self._presets = [name for name, _text in presetNames()]

@@ -2,9 +2,13 @@
 
 import textwrap
 
+import qt
 import slicer
+import vtk
 from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
 
+from ..parameters.first_volume import takeFirstVolume
 from ..scene import impedance_volume
 from .section import Section, setIfDifferent, setShown
 
@@ -12,11 +16,14 @@ LONGEST_NOTE = 130
 """Characters below the modality; the tooltip has the rest."""
 
 
-class VolumeSection(Section):
+class VolumeSection(Section, VTKObservationMixin):
     """Volume, modality, and why."""
 
+    panel = "Volume"
+
     def __init__(self, ui, session):
-        super().__init__(ui, session)
+        Section.__init__(self, ui, session)
+        VTKObservationMixin.__init__(self)
         ui.sampleButton.connect("clicked()", lambda: self.attempt(self.onSample))
         ui.volumeSection.connect("contentsCollapsed(bool)", lambda: self.update())
         ui.impedanceButton.connect("toggled(bool)", lambda isOn: self.attempt(self.onImpedance, isOn))
@@ -70,7 +77,21 @@ class VolumeSection(Section):
         self.session.actions.overImage(lambda: impedance_volume.showImpedance(patient.node))
         impedance_volume.showLegend(patient.node)
 
+    def open(self):
+        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.NodeAddedEvent, self.onNodeAdded)
+
+    @vtk.calldata_type(vtk.VTK_OBJECT)
+    def onNodeAdded(self, caller, event, node):
+        """A volume that is loaded while none is chosen is taken, as soon as it has its voxels."""
+        if node.IsA("vtkMRMLScalarVolumeNode") and not caller.IsImporting():
+            qt.QTimer.singleShot(0, self.takeVolume)
+
+    def takeVolume(self):
+        if self.session.isActive and self.session.parameters is not None:
+            takeFirstVolume(self.session.parameters)
+
     def close(self):
+        self.removeObservers()
         setIfDifferent(self.ui.impedanceButton, "checked", False)
 
     def onSample(self):

@@ -2,9 +2,11 @@
 
 import slicer
 
+from .aligned_slices import AlignedSlices
 from .layout_switch import LayoutSwitch
 from .layouts import IMAGE_LAYOUT, IMAGE_VIEW, OVERLAY_VIEW, PATIENT_VIEW, RESLICE_VIEW
-from .slice_planes import alignSlice, fitSlice
+from .slice_planes import fitSlice
+from .view_names import nameOfVolume
 
 
 class ImageLayout:
@@ -15,6 +17,7 @@ class ImageLayout:
 
     def __init__(self):
         self._switch = LayoutSwitch(IMAGE_LAYOUT)
+        self._slices = AlignedSlices()
 
     @property
     def isShown(self):
@@ -33,6 +36,7 @@ class ImageLayout:
         """Back to the user's layout, unless the user has chosen another one meanwhile."""
         if not self.isShown:
             return
+        self._slices.release()
         self._switch.hide()
         crosshair = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if crosshair is not None:
@@ -46,8 +50,15 @@ class ImageLayout:
         for widget in self._widgets()[:1]:
             widget.mrmlSliceNode().SetSliceVisible(isVisible)
 
-    def setVolumes(self, imageNode, volumeNode, overlay):
-        """Say what the views show; overlay is the opacity of the image over the volume."""
+    def setVolumes(self, imageNode, volumeNode, overlay, modality):
+        """Say what the views show.
+
+        Args:
+            imageNode: the live image, or None.
+            volumeNode: the patient's node, or None.
+            overlay: opacity of the image over the volume, 0 to 1.
+            modality: DiffUSLib's name of what the volume's intensities mean, or "auto".
+        """
         if not self.isShown:
             return
         imageID = imageNode.GetID() if imageNode is not None else None
@@ -58,6 +69,8 @@ class ImageLayout:
             composite.SetBackgroundVolumeID(background)
             composite.SetForegroundVolumeID(foreground)
             composite.SetForegroundOpacity(overlay)
+        for widget in self._widgets()[1:]:
+            widget.mrmlSliceNode().SetLayoutLabel(nameOfVolume(volumeNode, modality))
         self._setVisibleIn3D(imageNode is not None)
 
     def showImage(self, imageNode):
@@ -76,7 +89,7 @@ class ImageLayout:
     def align(self, transducerToRas, extentMm):
         """Follow the transducer; returns the slice nodes that were turned."""
         nodes = [widget.mrmlSliceNode() for widget in self._widgets()] if self.isShown else []
-        return [node for node in nodes if alignSlice(node, transducerToRas, extentMm)]
+        return [node for node in nodes if self._slices.align(node, transducerToRas, extentMm)]
 
     def fit(self, extentMm):
         """Zoom to the whole fan."""

@@ -17,35 +17,35 @@ class Layout:
     description: str
 
 
+def _item(content):
+    """An item as large as its neighbors; without any size QSplitter squeezes plots to a strip."""
+    return f'<item splitSize="500">{content}</item>'
+
+
+def _view(className, tag, **properties):
+    described = [f'<property name="{name}" action="default">{value}</property>' for name, value in properties.items()]
+    return _item(f'<view class="{className}" singletontag="{tag}">{"".join(described)}</view>')
+
+
 def _slice(tag, label, color):
-    return (
-        f'<item><view class="vtkMRMLSliceNode" singletontag="{tag}"><property name="orientation" action="default">'
-        f'Axial</property><property name="viewlabel" action="default">{label}</property>'
-        f'<property name="viewcolor" action="default">{color}</property></view></item>'
-    )
+    return _view("vtkMRMLSliceNode", tag, orientation="Axial", viewlabel=label, viewcolor=color)
 
 
-def _plot(tag):
-    return (
-        f'<item><view class="vtkMRMLPlotViewNode" singletontag="{tag}"><property name="viewlabel" action="default">P'
-        "</property></view></item>"
-    )
+def _plot(tag, label):
+    return _view("vtkMRMLPlotViewNode", tag, viewlabel=label)
 
 
 def _rows(*rows):
     """Rows of views, one below the other."""
-    row = '<item><layout type="horizontal" split="true">{}</layout></item>'
-    return f'<layout type="vertical" split="true">{"".join(row.format("".join(views)) for views in rows)}</layout>'
+    items = (_item(f'<layout type="horizontal" split="true">{"".join(views)}</layout>') for views in rows)
+    return f'<layout type="vertical" split="true">{"".join(items)}</layout>'
 
 
-_THREE_D = (
-    '<item><view class="vtkMRMLViewNode" singletontag="1"><property name="viewlabel" action="default">1</property>'
-    "</view></item>"
-)
+_THREE_D = _view("vtkMRMLViewNode", "1", viewlabel="1")
 _RED = _slice("Red", "R", RED_COLOR)
 _IMAGE_AND_RESLICE = (
     _slice(IMAGE_VIEW, "US", ULTRASOUND_COLOR),
-    _slice(RESLICE_VIEW, "MR", PATIENT_COLOR),
+    _slice(RESLICE_VIEW, "-", PATIENT_COLOR),
 )
 
 IMAGE_LAYOUT = Layout(7294, _rows(_IMAGE_AND_RESLICE, (_THREE_D, _RED)))
@@ -53,14 +53,14 @@ IMAGE_LAYOUT = Layout(7294, _rows(_IMAGE_AND_RESLICE, (_THREE_D, _RED)))
 ALIGNMENT_LAYOUT = Layout(
     7295,
     _rows(
-        (_slice(OVERLAY_VIEW, "US", ULTRASOUND_COLOR), _slice(PATIENT_VIEW, "MR", PATIENT_COLOR)),
-        (_THREE_D, _plot(SCORE_VIEW)),
+        (_slice(OVERLAY_VIEW, "US", ULTRASOUND_COLOR), _slice(PATIENT_VIEW, "-", PATIENT_COLOR)),
+        (_THREE_D, _plot(SCORE_VIEW, "Score")),
     ),
 )
 """Both images in one, the same plane of the volume, 3D and the score."""
-CURVE_WITH_IMAGE_LAYOUT = Layout(7296, _rows(_IMAGE_AND_RESLICE, (_THREE_D, _plot(CURVE_VIEW))))
+CURVE_WITH_IMAGE_LAYOUT = Layout(7296, _rows(_IMAGE_AND_RESLICE, (_THREE_D, _plot(CURVE_VIEW, "Curve"))))
 """The impedance curve in the place of the axial slice."""
-CURVE_LAYOUT = Layout(7297, _rows((_THREE_D, _RED), (_plot(CURVE_VIEW),)))
+CURVE_LAYOUT = Layout(7297, _rows((_THREE_D, _RED), (_plot(CURVE_VIEW, "Curve"),)))
 """The impedance curve without a live image."""
 
 LAYOUTS = (IMAGE_LAYOUT, ALIGNMENT_LAYOUT, CURVE_WITH_IMAGE_LAYOUT, CURVE_LAYOUT)

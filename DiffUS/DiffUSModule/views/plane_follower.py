@@ -5,14 +5,19 @@ from slicer.util import VTKObservationMixin
 
 from DiffUSLib import DiffUSError
 
-from .slice_planes import alignSlice, imagePlane
+from .slice_planes import imagePlane
 
 
 class PlaneFollower(VTKObservationMixin):
-    """Turns slice views with a flat image, for instance as the sweep that it belongs to plays."""
+    """Turns slice views with a flat image, for instance as the sweep that it belongs to plays.
 
-    def __init__(self):
+    Args:
+        slices: see aligned_slices.AlignedSlices.
+    """
+
+    def __init__(self, slices):
         VTKObservationMixin.__init__(self)
+        self._slices = slices
         self._image, self._sliceNodes = None, ()
 
     def follow(self, imageNode, sliceNodes):
@@ -33,4 +38,4 @@ class PlaneFollower(VTKObservationMixin):
         except DiffUSError:  # under a transform that bends space; the panel says so
             return
         for sliceNode in self._sliceNodes:
-            alignSlice(sliceNode, *plane)
+            self._slices.align(sliceNode, *plane)

@@ -30,13 +30,23 @@ def alignSlice(sliceNode, transducerToRas, extentMm):
     Args:
         extentMm: left, right, top, bottom of the fan in the Transducer frame.
     """
-    left, right, top, bottom = extentMm
-    matrix = sliceToRas(transducerToRas, ((left + right) / 2, (top + bottom) / 2))
-    if np.allclose(slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS()), matrix, atol=1e-9):
+    if isAligned(sliceNode, transducerToRas, extentMm):
         return False
+    matrix = _sliceToRasOfFan(transducerToRas, extentMm)
     sliceNode.GetSliceToRAS().DeepCopy(slicer.util.vtkMatrixFromArray(matrix))
     sliceNode.UpdateMatrices()
     return True
+
+
+def isAligned(sliceNode, transducerToRas, extentMm):
+    """True if a slice node shows the fan of a transducer as alignSlice would have it."""
+    current = slicer.util.arrayFromVTKMatrix(sliceNode.GetSliceToRAS())
+    return np.allclose(current, _sliceToRasOfFan(transducerToRas, extentMm), atol=1e-9)
+
+
+def _sliceToRasOfFan(transducerToRas, extentMm):
+    left, right, top, bottom = extentMm
+    return sliceToRas(transducerToRas, ((left + right) / 2, (top + bottom) / 2))
 
 
 def fitSlice(sliceNode, extentMm):

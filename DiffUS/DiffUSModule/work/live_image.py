@@ -54,8 +54,12 @@ class LiveImage:
             self._settings = settings
             self.renderer.setSettings(settings)
 
-    def updateLayout(self, parameters):
-        """Show the layout if it is wanted, and in its views what the parameters want."""
+    def updateLayout(self, parameters, modality):
+        """Show the layout if it is wanted, and in its views what the parameters want.
+
+        Args:
+            modality: DiffUSLib's name of what the volume's intensities mean, or "auto".
+        """
         wanted = parameters.imageLayout and self._active.transducer is not None
         if wanted and not self.layout.isShown:
             self.layout.show()
@@ -63,7 +67,7 @@ class LiveImage:
         elif not wanted:
             self.layout.hide()
         image = self._active.transducer.image if self._active.transducer else None
-        self.layout.setVolumes(image, parameters.volume, parameters.overlay)
+        self.layout.setVolumes(image, parameters.volume, parameters.overlay, modality)
 
     def close(self):
         """Nothing is rendered until there are parameters again."""

@@ -38,6 +38,11 @@ class Patient(VTKObservationMixin):
     def node(self):
         return self._node
 
+    @property
+    def modality(self):
+        """DiffUSLib's name of what the intensities mean, "auto" until it was found."""
+        return self.maps.modality if self.maps is not None else self._modality
+
     def setNode(self, node, modality, anchors=None):
         """Choose the volume, what its intensities mean (DiffUSLib's name), and anchors instead of measured ones.
 

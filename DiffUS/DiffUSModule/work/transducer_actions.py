@@ -45,7 +45,7 @@ class TransducerActions:
             slicer.util.setSliceViewerLayers(
                 background=volume, foreground=session.transducer.image, foregroundOpacity=session.parameters.overlay
             )
-            session.updateLayout()
+            session.updateViews()
 
     def setPose(self, pose):
         """Place the active transducer at a (4, 4) TransducerToRas, or a new one if there is none."""

@@ -9,6 +9,7 @@ from DiffUSLib import DiffUSError
 from ..views.layouts import OWN_SLICE_VIEWS
 from ..views.slice_planes import poseFromSlice
 
+USUAL_ORDER = ("Red", "Green", "Yellow")
 FACE_BELOW_EDGE = 0.08
 """In placement from a slice view the face sits this share of the view's height below its upper edge."""
 
@@ -32,10 +33,13 @@ def startLine(session):
     """Let the user click entry and target in any view; the line becomes the one of the parameters."""
     line = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsLineNode", _("Entry to target"))
     line.CreateDefaultDisplayNodes()
+    line.GetDisplayNode().SetPropertiesLabelVisibility(False)  # its length would lie over the live image
     session.parameters.line = line
-    logic = slicer.modules.markups.logic()
-    logic.SetActiveList(line)
-    logic.StartPlaceMode(False)
+    slicer.modules.markups.logic().SetActiveList(line)
+    # Not the logic's StartPlaceMode: it makes clicks place points of a point list.
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    interaction.SetPlaceModePersistence(0)
+    interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.Place)
 
 
 def placeFromSlice(session, viewName):
@@ -53,9 +57,10 @@ def placeFromSlice(session, viewName):
 
 
 def sliceViewNames():
-    """Slice views that the user may place from: all but the module's own."""
+    """Slice views that the user may place from: all but the module's own; red, green and yellow first."""
     manager = slicer.app.layoutManager()
-    return [name for name in manager.sliceViewNames() if name not in OWN_SLICE_VIEWS] if manager else []
+    names = [name for name in manager.sliceViewNames() if name not in OWN_SLICE_VIEWS] if manager else []
+    return sorted(names, key=lambda name: (USUAL_ORDER.index(name) if name in USUAL_ORDER else len(USUAL_ORDER), name))
 
 
 def snapToSurface(session, beneathBone):
