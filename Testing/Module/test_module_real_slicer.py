@@ -49,9 +49,8 @@ def test_two_clicks_in_a_slice_view_draw_the_line(host, widget):
     pose = widget.session.transducer.pose()
     assert pose[:3, 3] == pytest.approx([0, 40, 0], abs=1.0)
     assert pose[:3, 1] == pytest.approx([0, -1, 0], abs=0.03)
-    assert slicer.app.applicationLogic().GetInteractionNode().GetCurrentInteractionMode() == 2, (
-        "clicks turn views again"
-    )
+    mode = slicer.app.applicationLogic().GetInteractionNode().GetCurrentInteractionMode()
+    assert mode == slicer.vtkMRMLInteractionNode.ViewTransform, "clicks turn views again"
     assert not drawn_lines()[0].GetDisplayNode().GetPropertiesLabelVisibility(), "its length lies over the live image"
 
 
@@ -137,18 +136,17 @@ def test_the_view_of_the_patient_is_named_by_what_it_shows(host, placed):
 def test_a_plot_has_half_of_its_row(host, placed):
     import slicer
 
+    def widths():
+        return {view.node.GetLayoutName(): place[2] for view, place in slicer.app.layoutManager().hostVisibleViews()}
+
     placed.session.actions.add(np.eye(4))
     host.process_events()
     placed.ui.curveButton.click()
     host.wait_until(lambda: slicer.mrmlScene.GetSingletonNode("DiffUSCurve", "vtkMRMLPlotViewNode") is not None)
-    sizes = {
-        view.node.GetLayoutName(): rectangle[2] for view, rectangle in slicer.app.layoutManager().hostVisibleViews()
-    }
+    sizes = widths()
     assert sizes["DiffUSCurve"] == pytest.approx(sizes["1"], rel=0.05)
     placed.ui.curveButton.click()
-    sizes = {
-        view.node.GetLayoutName(): rectangle[2] for view, rectangle in slicer.app.layoutManager().hostVisibleViews()
-    }
+    sizes = widths()
     assert sizes["Red"] == pytest.approx(sizes["1"], rel=0.05)
 
 
