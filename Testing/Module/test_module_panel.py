@@ -10,8 +10,8 @@ PANEL_WIDTH = 460
 ROOM_AT_1080P = 690
 """Height of the panel on this host that fits on a screen of 1080 lines.
 
-Slicer leaves about 760 pixels there (name of the module, help and Data Probe take the rest), and its style is larger: a
-panel that wants 910 pixels here wanted 989 in Slicer 5.13.
+Slicer leaves about 760 pixels there (name of the module, help and Data Probe take the rest), and its style is larger:
+a panel that wants 910 pixels here wanted 989 in Slicer 5.13.
 """
 PARTS = ("curveSection", "moveSection", "shapeSection", "advancedSection", "keepSection", "alignSection")
 
