@@ -114,7 +114,7 @@ def demo_jobs(python, extra):
     volume = os.path.join(output, "mni152_t1.nii.gz")
     render = [python, "-m", "DiffUSLib.cli", "demo", *(part for part in extra if part != "--window")]
     align = [python, "-m", "DiffUSLib.cli.demo_alignment", volume, output]
-    module = [python, "-m", "Testing.Host.demo", volume]
+    module = [python, "-m", "Testing.Pictures.demo", volume]
     if "--help" in extra or "-h" in extra:
         return [render]
     return [render, [*module, "--window"]] if "--window" in extra else [render, align, [*module, output]]

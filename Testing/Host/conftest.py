@@ -1,5 +1,5 @@
 """The fixtures of the host, for its own tests."""
 
-from Testing.Host.fixtures import host, host_of_session
+from .fixtures import host, host_of_session
 
 __all__ = ["host", "host_of_session"]

@@ -8,7 +8,7 @@ def host_of_session():
     """The one host of the test process."""
     pytest.importorskip("slicer", reason="slicer-core is not installed (it needs Python 3.13 or older)")
     pytest.importorskip("PySide6", reason="PySide6 is not installed")
-    from Testing.Host import start_host
+    from . import start_host
 
     host = start_host()
     yield host

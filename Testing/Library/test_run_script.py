@@ -38,7 +38,7 @@ def test_what_follows_the_command_is_passed_on(run):
     volume = str(Path("out") / "mni152_t1.nii.gz")
     render, align, module = run.demo_jobs(python, ["--device", "cpu", "-o", "out"])
     assert render == [python, "-m", "DiffUSLib.cli", "demo", "--device", "cpu", "-o", "out"]
-    assert align[-2:] == [volume, "out"] and module == [python, "-m", "Testing.Host.demo", volume, "out"]
+    assert align[-2:] == [volume, "out"] and module == [python, "-m", "Testing.Pictures.demo", volume, "out"]
     render, window = run.demo_jobs(python, ["--window"])
     assert window[-1] == "--window" and "--window" not in render
     assert run.demo_jobs(python, ["--help"]) == [[python, "-m", "DiffUSLib.cli", "demo", "--help"]]

@@ -209,12 +209,17 @@ def test_leaving_stops_and_entering_goes_on(host, placed):
     wait_for_image(host, placed, lambda: host.enter_module("DiffUS"))
 
 
-def test_without_torch_everything_shows_and_one_button_installs(host, monkeypatch):
+@pytest.mark.parametrize("hasPackaging", [True, False], ids=["5.12 and later", "before 5.12"])
+def test_without_torch_everything_shows_and_one_button_installs(host, monkeypatch, hasPackaging):
     import importlib.util
     import sys
 
     import qt
+    import slicer
 
+    if not hasPackaging:
+        monkeypatch.delattr(slicer, "packaging")
+        monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     real = importlib.util.find_spec
     torch = sys.modules.pop("torch")
     missing = [True]

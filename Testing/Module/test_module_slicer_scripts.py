@@ -33,7 +33,7 @@ def test_user_story_ends_with_success(tmp_path):
     ended = run(ROOT / "Testing" / "Slicer" / "user_story.py", tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "failed" not in (tmp_path / "result.txt").read_text(encoding="utf-8")
-    for name in ("1_opened.png", "5_reopened.png", "8_accepted.png", "user_story.mrb", "sweep.igs.mha"):
+    for name in ("1_opened.png", "3_line.png", "5_reopened.png", "8_accepted.png", "user_story.mrb", "sweep.igs.mha"):
         assert (tmp_path / name).stat().st_size > 1000
 
 

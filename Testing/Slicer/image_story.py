@@ -4,22 +4,27 @@ import json
 
 import numpy as np
 import slicer
-import vtk
+from view_events import clickInSlice, dragIn3D, dragInSlice
+
+PIXEL_MM = 1.5
+"""How exactly a click hits, in mm: about a pixel of a slice view that shows a whole head."""
 
 
 def fromSampleHeadToReopenedScene(story):
-    """Head, transducer, live image, slider, line, preset, snapshot, sweep, files, scene."""
+    """Head, transducer, live image, slider, handles, line, preset, snapshot, sweep, files, scene."""
     usersLayout = slicer.app.layoutManager().layout
     story.screenshot("1_opened")
     takeSampleHead(story)
     placeTransducer(story)
     moveBySlider(story)
+    dragHandles(story)
     placeByLine(story)
     choosePreset(story)
     keepSnapshot(story)
     browser = recordSweep(story)
     exportFiles(story, browser)
     reopenScene(story)
+    closeSceneWhileRendering(story)
     slicer.util.selectModule("Data")
     slicer.app.processEvents()
     assert slicer.app.layoutManager().layout == usersLayout, "the user's layout comes back"
@@ -62,18 +67,49 @@ def moveBySlider(story):
     story.screenshot("3_tilted")
 
 
+def dragHandles(story):
+    """By the mouse, in a slice view and in the 3D view; the image follows, and Undo goes back."""
+    before = story.session.transducer.pose()
+    story.waitForImage(
+        lambda: dragInSlice("DiffUSReslice", before[:3, 3], before[:3, 3] + 6 * before[:3, 0]),
+        "a drag in a slice view",
+    )
+    moved = story.session.transducer.pose()
+    shift = moved[:3, 3] - before[:3, 3]
+    assert abs(shift @ before[:3, 0] - 6) < 1.5, f"a drag by 6 mm to the marked side moved it by {shift} mm"
+    assert abs(shift @ before[:3, 2]) < 0.5, "it stays in the plane of the view"
+    slicer.app.layoutManager().threeDWidget(0).threeDView().resetFocalPoint()
+    slicer.app.processEvents()
+    story.waitForImage(lambda: dragIn3D(moved[:3, 3], moved[:3, 3] - 10 * before[:3, 0]), "a drag in the 3D view")
+    shift = story.session.transducer.pose()[:3, 3] - moved[:3, 3]
+    assert shift @ before[:3, 0] < -4, f"a drag in the 3D view moved it by {shift} mm"
+    story.screenshot("3_dragged")
+    story.waitFor(lambda: story.ui.undoButton.enabled, "Undo")
+
+
 def placeByLine(story):
-    entry, target = knownPoints(story)
-    entry = entry + np.array([0.0, 4.0, 0.0])
+    """Draw line, then two clicks in the red view."""
+    _entry, target = knownPoints(story)
+    red = slicer.app.layoutManager().sliceWidget("Red")
+    red.fitSliceToBackground()
+    red.mrmlSliceNode().SetSliceOffset(target[2])
+    start = target + np.array([0.0, 45.0, 0.0])
+    points = slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode")
     story.ui.lineButton.click()
+    clickInSlice("Red", start)
+    story.waitForImage(lambda: clickInSlice("Red", target), "drawing a line")
     line = story.session.parameters.line
-    line.AddControlPointWorld(vtk.vtkVector3d(*entry))
-    story.waitForImage(lambda: line.AddControlPointWorld(vtk.vtkVector3d(*target)), "drawing a line")
-    interaction = slicer.app.applicationLogic().GetInteractionNode()
-    interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)
-    pose, direction = story.session.transducer.pose(), target - entry
-    assert np.allclose(pose[:3, 3], entry, atol=1e-3)
+    assert line.GetNumberOfDefinedControlPoints() == 2, "both clicks are points of the line"
+    assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLMarkupsFiducialNode") == points, "and of nothing else"
+    clicked = [np.array(line.GetNthControlPointPositionWorld(index)) for index in (0, 1)]
+    assert np.linalg.norm(clicked[0] - start) < PIXEL_MM
+    assert np.linalg.norm(clicked[1] - target) < PIXEL_MM
+    pose, direction = story.session.transducer.pose(), clicked[1] - clicked[0]
+    assert np.allclose(pose[:3, 3], clicked[0], atol=1e-3)
     assert np.allclose(pose[:3, 1], direction / np.linalg.norm(direction), atol=1e-6)
+    interaction = slicer.app.applicationLogic().GetInteractionNode()
+    assert interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.ViewTransform
+    story.screenshot("3_line")
 
 
 def choosePreset(story):
@@ -173,3 +209,14 @@ def reopenScene(story):
     assert np.array_equal(again, pixels)
     assert slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSequenceBrowserNode") == sweeps
     story.screenshot("5_reopened")
+
+
+def closeSceneWhileRendering(story):
+    """An image is under way when the scene closes: nothing breaks, and the module is as at its beginning."""
+    story.ui.tiltSlider.value = 3
+    slicer.mrmlScene.Clear(0)
+    for _turn in range(20):
+        slicer.app.processEvents()
+    assert story.session.transducer is None
+    assert story.ui.volumeSelector.currentNode() is None
+    assert not story.ui.addButton.enabled

@@ -30,7 +30,7 @@ def describeDevice():
 
 
 def installTorch():
-    """Install PyTorch after the user agreed: by the PyTorch extension if it is there, else by pip.
+    """Install PyTorch after the user agreed: by the PyTorch extension if it is there, else by Slicer's pip.
 
     Returns:
         True if torch can be imported now; False if the user declined.
@@ -55,6 +55,8 @@ def _installByExtensionOrPip():
     try:
         import PyTorchUtils
     except ImportError:
+        if _packaging() is not None:
+            return _installByPackaging()
         text = _("DiffUS needs PyTorch (about 200 MB to 3 GB). Download and install it now?")
         if not slicer.util.confirmOkCancelDisplay(text, _("Install PyTorch")):
             return False
@@ -62,6 +64,25 @@ def _installByExtensionOrPip():
         return True
     logic = PyTorchUtils.PyTorchUtilsLogic()
     return logic.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is not None
+
+
+def _packaging():
+    """slicer.packaging, which asks the user and shows the progress; None before Slicer 5.12."""
+    try:
+        from slicer import packaging
+    except ImportError:
+        return None
+    return packaging if hasattr(packaging, "pip_ensure") else None
+
+
+def _installByPackaging():
+    try:
+        _packaging().pip_ensure(f"torch{TORCH_REQUIREMENT}", requester="DiffUS")
+    except RuntimeError as error:
+        if "declined" not in str(error):  # the one way in which it says that the user does not want it
+            raise
+        return False
+    return True
 
 
 def releaseMemory():

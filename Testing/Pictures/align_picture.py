@@ -1,6 +1,6 @@
 """Makes Resources/Screenshots/align.png: the section "Align ultrasound" with a simulated sweep on the MNI152 head.
 
-python -m Testing.Host.align_picture [PNG]
+python -m Testing.Pictures.align_picture [PNG]
 """
 
 import argparse
@@ -51,7 +51,7 @@ def compose(panel, views):
     """One picture: the panel at the left, and views of (pixels, caption) two by two."""
     from PySide6 import QtCore, QtGui
 
-    from .pictures import toImage
+    from Testing.Host.pictures import toImage
 
     height, width, _colors = views[0][0].shape
     canvas = QtGui.QImage(PANEL_WIDTH + 2 * width, 2 * height, QtGui.QImage.Format.Format_RGB888)
@@ -69,8 +69,8 @@ def compose(panel, views):
 
 def write_picture(path):
     """Align, look before and after, and write the picture."""
-    from . import start_host
-    from .pictures import grab
+    from Testing.Host import start_host
+    from Testing.Host.pictures import grab
 
     host = start_host()
     widget = aligned(host)

@@ -1,7 +1,7 @@
 """Drives the module on the host with a volume of the user's choice; for `run.py demo`.
 
-python -m Testing.Host.demo VOLUME OUTPUT_FOLDER            screenshots and a scene to open in Slicer
-python -m Testing.Host.demo VOLUME --window                 a window to play with (needs a display)
+python -m Testing.Pictures.demo VOLUME OUTPUT_FOLDER            screenshots and a scene to open in Slicer
+python -m Testing.Pictures.demo VOLUME --window                 a window to play with (needs a display)
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Makes the pictures of the README's tutorial but that of the alignment, from the first click on.
 
-python -m Testing.Host.tutorial_pictures [FOLDER]       default: Resources/Screenshots
+python -m Testing.Pictures.tutorial_pictures [FOLDER]       default: Resources/Screenshots
 """
 
 import argparse
@@ -16,7 +16,7 @@ def write_pictures(folder):
     Returns:
         what the module reported as wrong meanwhile.
     """
-    from . import start_host
+    from Testing.Host import start_host
 
     host = start_host()
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
