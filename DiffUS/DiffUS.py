@@ -113,7 +113,9 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         ScriptedLoadableModuleWidget.onReload(self)
 
     def onSceneStartClose(self, caller, event):
+        """The user's layout comes back now: at the end of the closing Slicer restores the one that it finds here."""
         self.closeSections()
+        self.session.image.layout.hide()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event):

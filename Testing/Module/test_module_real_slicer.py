@@ -257,3 +257,13 @@ def test_the_anchors_stay_while_the_curve_is_computed(host):
     host.wait_until(lambda: not widget.session.patient.isBusy, 60)
     assert widget.ui.anchorTable.enabled
     assert widget.ui.anchorTable.item(rows - 1, 2).text() == "1.700"
+
+
+def test_closing_the_scene_brings_the_users_layout_back(host, placed):
+    import slicer
+
+    placed.session.actions.add(np.eye(4))
+    host.process_events()
+    assert slicer.app.layoutManager().layout == 7294
+    host.close_scene()
+    assert slicer.app.layoutManager().layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
