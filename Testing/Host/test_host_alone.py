@@ -26,9 +26,8 @@ host.close()
 def test_it_works_elsewhere(tmp_path):
     pytest.importorskip("slicer", reason="slicer-core is not installed (it needs Python 3.13 or older)")
     pytest.importorskip("PySide6", reason="PySide6 is not installed")
-    shutil.copytree(
-        HOST, tmp_path / "elsewhere", ignore=shutil.ignore_patterns("test_*", "conftest.py", "__pycache__")
-    )
+    unneeded = shutil.ignore_patterns("test_*", "conftest.py", "__pycache__")
+    shutil.copytree(HOST, tmp_path / "elsewhere", ignore=unneeded)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT], cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8"

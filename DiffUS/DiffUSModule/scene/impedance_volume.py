@@ -9,6 +9,9 @@ COLORS = "vtkMRMLColorTableNodeIron"
 SHOWN_MRAYL = (1.45, 1.70)
 """Fluid, brain and other soft tissue; bone is brighter than the scale, fat darker."""
 
+LEGEND_SIZE = (0.07, 0.4)
+"""Width and height as shares of the view: texts are as large as fits, and with Slicer's 0.15 fill a quarter of it."""
+
 
 def impedanceOf(volumeNode):
     """The impedance volume of a volume, or None if none was made."""
@@ -54,6 +57,7 @@ def showLegend(volumeNode):
     legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(impedanceOf(volumeNode))
     legend.SetTitleText(_("MRayl"))
     legend.SetLabelFormat("%.2f")
+    legend.SetSize(*LEGEND_SIZE)
     legend.SetVisibility(True)
     legend.Modified()
 
