@@ -27,7 +27,7 @@ class AlignedSlices(VTKObservationMixin):
         self._timer.connect("timeout()", self._alignAgain)
 
     def align(self, sliceNode, pose, extentMm):
-        """Turn a slice node into a plane and keep it there; returns whether it was elsewhere, as slice_planes.alignSlice."""
+        """Turn a slice node into a plane and keep it there; returns what slice_planes.alignSlice does."""
         if sliceNode not in self._planes:
             self.addObserver(sliceNode, vtkCommand.ModifiedEvent, self._onModified)
         self._planes[sliceNode] = (pose, extentMm)
