@@ -31,6 +31,34 @@ def to_gray(image: np.ndarray) -> np.ndarray:
     return gray if np.issubdtype(image.dtype, np.floating) else np.rint(gray).astype(image.dtype)
 
 
+def gray_8_bit(pixels: np.ndarray, notes: list[str] | None = None) -> np.ndarray:
+    """(N, H, W) uint8 of images (N, H, W), or with colors (N, H, W, 3 or 4), of any depth; none may be negative.
+
+    Deeper images are scaled by the depth that holds their brightest pixel (10, 12, 14 or 16 bits; 1 for floats).
+
+    Args:
+        notes: gets a sentence about what was changed.
+    """
+    notes = [] if notes is None else notes
+    if pixels.ndim == 4:
+        colors = pixels[..., :3]
+        if (colors == colors[..., :1]).all():
+            pixels = colors[..., 0]
+        else:
+            notes.append("Colors were turned to gray.")
+            pixels = np.stack([to_gray(frame) for frame in colors])
+    if pixels.dtype == np.uint8:
+        return pixels
+    highest = float(pixels.max(initial=0))
+    if np.issubdtype(pixels.dtype, np.floating) and highest <= 1:
+        full = 1.0
+    else:
+        full = next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 32, 1000) if highest < 2.0**bits)
+    if full != 255:
+        notes.append(f"Gray values from 0 to {highest:g} were scaled to 8 bits ({full:g} is white).")
+    return np.rint(pixels * (255.0 / full)).astype(np.uint8)
+
+
 def to_uint8(image) -> np.ndarray:
     """Brightness in [0, 1] (tensor or array of floats) as rounded 8-bit values; uint8 passes unchanged.
 

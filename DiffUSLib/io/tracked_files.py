@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +10,9 @@ import torch
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.chain import parse_matrix
-from DiffUSLib.io.images import to_gray
+from DiffUSLib.io.images import gray_8_bit
 from DiffUSLib.io.sequence_files import read_sequence_file, write_sequence_file
+from DiffUSLib.io.timestamps import seconds_of
 from DiffUSLib.io.tracked import TrackedFrames
 from DiffUSLib.io.transform_names import links_of
 
@@ -45,7 +45,7 @@ def read_tracked_frames(path: str | os.PathLike, orientation: str | None = None)
     stored = (
         orientation or fields.get("UltrasoundImageOrientation") or fields.get("ultrasound image orientation") or ""
     )
-    images, spacing = _upright(_gray(pixels, notes), spacing, stored, str(path), notes)
+    images, spacing = _upright(gray_8_bit(pixels, notes), spacing, stored, str(path), notes)
     transforms, problems = _transforms(rows)
     for name, matrix in _constants(fields).items():
         transforms.setdefault(name, matrix.repeat(len(images), 1, 1))
@@ -61,7 +61,7 @@ def read_tracked_frames(path: str | os.PathLike, orientation: str | None = None)
         transforms=transforms,
         statuses=statuses,
         image_statuses=_flags(rows, (_IMAGE_STATUS, "Status")),
-        timestamps_s=torch.tensor([_seconds(row.get("Timestamp", "")) for row in rows], dtype=torch.float64),
+        timestamps_s=torch.tensor([seconds_of(row.get("Timestamp", "")) for row in rows], dtype=torch.float64),
         pixel_spacing_mm=spacing,
         orientation=stored or "MF",
         fields=fields,
@@ -179,42 +179,6 @@ def _constants(fields: Mapping[str, str]) -> dict[str, torch.Tensor]:
 def _flags(rows: Sequence[Mapping[str, str]], keys: tuple[str, ...]) -> torch.Tensor:
     """(N,) bool: none of the keys says anything but OK."""
     return torch.tensor([all(row.get(key, "OK").upper() == "OK" for key in keys) for row in rows], dtype=torch.bool)
-
-
-def _seconds(text: str) -> float:
-    """Seconds of a timestamp; NaN where it is none: nothing needs it but the order of time."""
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        pass
-    try:
-        moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return float("nan")
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.timezone.utc)
-    return moment.timestamp()
-
-
-def _gray(pixels: np.ndarray, notes: list[str]) -> np.ndarray:
-    """(N, H, W) uint8 from gray (N, H, W) or RGB (N, H, W, 3 or 4) of any depth."""
-    if pixels.ndim == 4:
-        colors = pixels[..., :3]
-        if (colors == colors[..., :1]).all():
-            pixels = colors[..., 0]
-        else:
-            notes.append("Colors were turned to gray.")
-            pixels = np.stack([to_gray(frame) for frame in colors])
-    if pixels.dtype == np.uint8:
-        return pixels
-    highest = float(pixels.max(initial=0))
-    if np.issubdtype(pixels.dtype, np.floating) and highest <= 1:
-        full = 1.0
-    else:
-        full = next(2.0**bits - 1 for bits in (8, 10, 12, 14, 16, 32) if highest < 2.0**bits)
-    if full != 255:
-        notes.append(f"Gray values from 0 to {highest:g} were scaled to 8 bits ({full:g} is white).")
-    return np.rint(pixels * (255.0 / full)).astype(np.uint8)
 
 
 def _upright(
