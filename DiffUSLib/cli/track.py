@@ -28,8 +28,8 @@ def add_parser(commands) -> None:
     parser = commands.add_parser(
         "track",
         help="make a tracked sweep of images and a table of poses",
-        description="Put ultrasound images (a folder of PNG or JPEG files, or a video) and the poses that a tracker "
-        "logged together to a tracked sweep that `diffus register` and 3D Slicer read.\n\n"
+        description="Put ultrasound images (a folder of PNG, JPEG or DICOM files, a DICOM clip, or a video) and the "
+        "poses that a tracker logged together to a tracked sweep that `diffus register` and 3D Slicer read.\n\n"
         "POSES is a table of text with named columns: a time (time_s, timestamp_ms, ISO dates ...) or the name of the "
         "image; tx_mm, ty_mm, tz_mm (or x, y, z in m) with qx, qy, qz, qw, or m00 to m33, or one column 'matrix' of "
         "16 numbers.",
@@ -37,7 +37,9 @@ def add_parser(commands) -> None:
         epilog="Example:\n  diffus track recording.mp4 poses.csv --calibration device.xml --latency 0.2 "
         "-o sweep.igs.mha",
     )
-    parser.add_argument("images", metavar="IMAGES", help="folder of PNG, JPEG, BMP or TIFF files, or a video")
+    parser.add_argument(
+        "images", metavar="IMAGES", help="folder of PNG, JPEG, BMP, TIFF or DICOM files, a DICOM clip, or a video"
+    )
     parser.add_argument("poses", metavar="POSES", help="table of poses (.csv, .tsv or .txt)")
     parser.add_argument("-o", "--output", required=True, metavar="OUT", help="tracked sweep, .igs.mha")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Ultrasound images without tracking: a folder of pictures, or a video."""
+"""Ultrasound images without tracking: a folder of pictures, a video, or DICOM."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.dicom_files import is_dicom_file, read_header
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import quiet_itk, quiet_stderr
 from DiffUSLib.io.images import gray_8_bit
+from DiffUSLib.io.timestamps import seconds_of_dicom
+from DiffUSLib.io.ultrasound_dicom import read_ultrasound_dicom
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".wmv", ".webm", ".m4v", ".mpg", ".mpeg")
@@ -42,7 +45,10 @@ class ImageStream:
 
 
 def read_image_stream(path: str | os.PathLike) -> ImageStream:
-    """Read the images of a folder (PNG, JPEG, BMP, TIFF; in the order of the numbers in their names) or of a video.
+    """Read the images of a folder, of a video, or of a DICOM ultrasound file.
+
+    Pictures (PNG, JPEG, BMP, TIFF) of a folder come in the order of the numbers in their names, DICOM files in that of
+    their instance numbers.
 
     Raises:
         DiffUSError: if there is nothing of that kind, images differ in size, or a file cannot be read.
@@ -54,7 +60,10 @@ def read_image_stream(path: str | os.PathLike) -> ImageStream:
         return _read_folder(path)
     if path.suffix.lower() in VIDEO_ENDINGS:
         return _read_video(path)
-    raise DiffUSError(f"{path} is neither a folder of images nor a video ({', '.join(VIDEO_ENDINGS)}); give one.")
+    if is_dicom_file(path):
+        return _read_dicom([path])
+    known = ", ".join(VIDEO_ENDINGS)
+    raise DiffUSError(f"{path} is neither a folder of images nor a video ({known}) nor a DICOM file; give one.")
 
 
 def duplicates(images: np.ndarray) -> np.ndarray:
@@ -81,18 +90,20 @@ def _natural(name: str) -> list:
 def _read_folder(folder: Path) -> ImageStream:
     found = [file for file in folder.iterdir() if file.suffix.lower() in PICTURE_ENDINGS and file.name[0] != "."]
     found.sort(key=lambda file: _natural(file.name))
+    clips = [file for file in folder.iterdir() if file.is_file() and file not in found and is_dicom_file(file)]
+    if found and clips:
+        raise DiffUSError(f"{folder} holds pictures and DICOM files; keep those of one recording and kind in it.")
+    if clips:
+        return _read_dicom(sorted(clips, key=lambda file: _natural(file.name)))
     if not found:
-        raise DiffUSError(f"{folder} holds no images ({', '.join(PICTURE_ENDINGS)}); give the folder that does.")
+        raise DiffUSError(
+            f"{folder} holds no images ({', '.join(PICTURE_ENDINGS)} or DICOM); give the folder that does."
+        )
     images: list[np.ndarray] = []
     for file in found:
-        image = _read_picture(file)
-        if images and image.shape != images[0].shape:
-            raise DiffUSError(
-                f"{file} has {image.shape[1]} x {image.shape[0]} pixels, {found[0].name} has "
-                f"{images[0].shape[1]} x {images[0].shape[0]}; all images must be of one size."
-            )
-        images.append(image)
-        _check_size(folder, len(images) * image.nbytes)
+        images.append(_read_picture(file))
+        _check_alike(file, images[-1], found[0], images[0])
+        _check_size(folder, len(images) * images[0].nbytes)
     return ImageStream(np.stack(images), [file.name for file in found], _times_of_names([file.stem for file in found]))
 
 
@@ -109,6 +120,43 @@ def _read_picture(file: Path) -> np.ndarray:
     if pixels.ndim == 3 and pixels.shape[-1] == 2:
         pixels = pixels[..., 0]  # gray and opacity
     return gray_8_bit(pixels[None])[0]
+
+
+def _read_dicom(files: list[Path]) -> ImageStream:
+    """One clip, or single images, of DICOM ultrasound."""
+    parts = [(read_header(file), read_ultrasound_dicom(file)) for file in files]
+    if len(parts) == 1:
+        clip = parts[0][1]
+        names = [str(index) for index in range(len(clip.images))]
+        return ImageStream(clip.images, names, clip.times_s, clip.pixel_mm)
+    for file, (_, part) in zip(files, parts, strict=True):
+        if len(part.images) > 1:
+            raise DiffUSError(f"{file} is a clip among other DICOM files; name the one clip to read.")
+        _check_alike(file, part.images[0], files[0], parts[0][1].images[0])
+    if len({part.pixel_mm for _, part in parts}) > 1:
+        folder = files[0].parent
+        raise DiffUSError(f"the images in {folder} differ in the size of their pixels; keep those of one depth.")
+    order = sorted(range(len(parts)), key=lambda index: (int(_tag(parts[index][0], "InstanceNumber") or 0), index))
+    times = [seconds_of_dicom(_tag(parts[i][0], "ContentDate"), _tag(parts[i][0], "ContentTime")) for i in order]
+    known = np.isfinite(times).all() and bool((np.diff(times) > 0).all())
+    return ImageStream(
+        np.concatenate([parts[index][1].images for index in order]),
+        [files[index].name for index in order],
+        np.array(times) if known else None,
+        parts[0][1].pixel_mm,
+    )
+
+
+def _tag(header, name: str) -> str:
+    return "" if header is None else str(header.get(name) or "")
+
+
+def _check_alike(file: Path, image: np.ndarray, first_file: Path, first: np.ndarray) -> None:
+    if image.shape != first.shape:
+        raise DiffUSError(
+            f"{file} has {image.shape[1]} x {image.shape[0]} pixels, {first_file.name} has "
+            f"{first.shape[1]} x {first.shape[0]}; all images must be of one size."
+        )
 
 
 def _times_of_names(stems: list[str]) -> np.ndarray | None:

@@ -24,6 +24,15 @@ def seconds_of(text: str) -> float:
     return moment.timestamp()
 
 
+def seconds_of_dicom(date: str, time: str) -> float:
+    """Seconds of a DICOM date (YYYYMMDD) and time (HHMMSS.FFFFFF; PS3.5 6.2), as `seconds_of`; NaN if incomplete."""
+    whole, _, fraction = time.partition(".")
+    if len(date) != 8 or len(whole) != 6:
+        return float("nan")
+    day, clock = (date[:4], date[4:6], date[6:]), (whole[:2], whole[2:4], whole[4:])
+    return seconds_of(f"{'-'.join(day)}T{':'.join(clock)}.{fraction or '0'}")
+
+
 def _for_old_pythons(text: str) -> str:
     """Python 3.10 reads fractions of three or six digits only, and no Z."""
     text = text.replace("Z", "+00:00").replace(",", ".")

@@ -218,6 +218,48 @@ def test_a_video_is_read_with_its_times(tmp_path):
         assert np.allclose(tracked.transforms["ImageToReference"][index], expected, atol=1e-3)
 
 
+def write_dicom(path, image, number, **more):
+    """A single ultrasound image as a scanner sends it: calibrated region, its time in milliseconds."""
+    pydicom = pytest.importorskip("pydicom")
+    meta = pydicom.dataset.FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.6.1"
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    region = pydicom.Dataset()
+    region.RegionSpatialFormat, region.RegionDataType = 1, 1
+    region.RegionLocationMinX0, region.RegionLocationMinY0 = 10, 4
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = 69, 55
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
+    region.PhysicalDeltaX = region.PhysicalDeltaY = 0.025  # cm
+    data = pydicom.Dataset()
+    data.file_meta, data.Modality, data.InstanceNumber = meta, "US", number
+    data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID
+    data.SequenceOfUltrasoundRegions = [region]
+    data.Rows, data.Columns, data.SamplesPerPixel, data.PhotometricInterpretation = *image.shape, 1, "MONOCHROME2"
+    data.BitsAllocated = data.BitsStored = 8
+    data.HighBit, data.PixelRepresentation, data.PixelData = 7, 0, image.tobytes()
+    for key, value in more.items():
+        setattr(data, key, value)
+    data.save_as(path, enforce_file_format=True)
+
+
+def test_dicom_images_tell_pixel_size_and_times(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, image in enumerate(IMAGES):  # the names are in no order, the instance numbers are
+        time = f"1200{index // 5 + 30:02d}.{index % 5 * 200:03d}000"
+        write_dicom(folder / f"{(index * 5) % 8}", image, index + 1, ContentDate="20240102", ContentTime=time)
+    start = 1704196830.0  # `date --utc --date='2024-01-02 12:00:30' +%s`
+    times = np.arange(0, 1.6, 0.05)
+    rows = [[f"{start + t:.3f}", *pose_at(t / 2)[:3].ravel()] for t in times]
+    table = write_table(tmp_path / "poses.csv", ["time", *ELEMENTS], rows)
+    run(folder, table, "-o", tmp_path / "s.igs.mha")
+    check(tmp_path / "s.igs.mha", SECONDS)
+    write_dicom(folder / "clip", IMAGES[0], 20, SequenceOfUltrasoundRegions=[])
+    with pytest.raises(DiffUSError, match="differ in the size of their pixels"):
+        run(folder, table, "-o", tmp_path / "t.igs.mha")
+
+
 @pytest.mark.parametrize(
     ("header", "row", "words", "message"),
     [
