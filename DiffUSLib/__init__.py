@@ -30,6 +30,7 @@ _HOMES = {
     "errors": ("DiffUSError", "DiffUSWarning"),
     "ultrasound.fan_detection": ("FanGeometry", "detect_fan"),
     "io": (
+        "SkippedFrame",
         "frame_problems",
         "place_frames",
         "read_calibration",
@@ -37,6 +38,7 @@ _HOMES = {
         "read_transform",
         "read_volume",
         "split_transform_name",
+        "summarize_skipped",
         "to_gray",
         "tracked_links",
         "write_image",

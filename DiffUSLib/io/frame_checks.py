@@ -47,7 +47,8 @@ def frame_problems(
         images: (N, H, W) gray.
         image_to_patient: (N, 4, 4) from (column, row, 0, 1) to mm.
         numbers: of the frames in their file, to name them; 0 to N - 1 without it.
-        tracking: (N, 4, 4) links that follow the tracking, that of the probe first; without it `image_to_patient`.
+        tracking: (N, 4, 4) links between image and patient, the nearest to the image first, of which some may be
+            constant; without it `image_to_patient`.
         usable: (N,) bool, the frames to look at; all without it.
 
     Returns:
@@ -55,9 +56,9 @@ def frame_problems(
     """
     images, matrices = np.asarray(images), np.asarray(image_to_patient, dtype=np.float64)
     numbers = list(range(len(images)) if numbers is None else numbers)
-    links = [np.asarray(link, dtype=np.float64) for link in tracking] or [matrices]
-    lost = np.any([np.abs(link - np.eye(4)).max((1, 2)) < 1e-9 for link in links], axis=0)
     left = [index for index in range(len(images)) if usable is None or usable[index]]
+    links = _moving_links([np.asarray(link, dtype=np.float64) for link in tracking], left) or [matrices]
+    lost = np.any([np.abs(link - np.eye(4)).max((1, 2)) < 1e-9 for link in links], axis=0)
     problems: dict[int, str] = {}
     for check in (_broken_matrices, _standing_off, _leaping):
         problems |= check(images.shape[1:], matrices, lost, [index for index in left if index not in problems])
@@ -78,6 +79,17 @@ def summarize_skipped(skipped: Iterable[SkippedFrame]) -> list[str]:
         f"frame{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}: {reason}"
         for reason, numbers in by_reason.items()
     ]
+
+
+def _moving_links(links: list[np.ndarray], left: list[int]) -> list[np.ndarray]:
+    """The links that differ between frames: first the one that follows the probe.
+
+    That is the first from the image which moves; one that changes in single frames only is a constant with bad frames.
+    """
+    changes = [int((np.abs(np.diff(link[left], axis=0)).max((1, 2), initial=0) > 1e-9).sum()) for link in links]
+    likely = [index for index, count in enumerate(changes) if count > min(2, 0.1 * max(changes))]
+    moving = sorted(np.flatnonzero(changes).tolist(), key=lambda index: index != next(iter(likely), None))
+    return [links[index] for index in moving]
 
 
 def _broken_matrices(shape, matrices, lost, left) -> dict[int, str]:

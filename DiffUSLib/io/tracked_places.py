@@ -87,7 +87,7 @@ def place_frames(
     if bool(valid.any()):
         matrices, valid_again = tracked.image_to(patient, constants, pixel_spacing_mm)
         valid &= valid_again
-        tracking = _tracking_links(tracked.transforms, steps, valid)
+        tracking = [tracked.transforms[step].numpy() for step, _ in steps if step in tracked.transforms]
         problems |= frame_problems(tracked.images.numpy(), matrices.numpy(), tracked.numbers, tracking, valid.numpy())
         valid[list(problems)] = False
     skipped = tuple(SkippedFrame(tracked.numbers[index], problems[index]) for index in sorted(problems))
@@ -142,23 +142,6 @@ def _without_singular(tracked: TrackedFrames, steps) -> TrackedFrames:
         told = {index: f"{name} is singular" for index in singular.nonzero().flatten().tolist()}
         problems[name] = told | problems.get(name, {})
     return replace(tracked, transforms=transforms, statuses=statuses, problems=problems)
-
-
-def _tracking_links(transforms: Mapping[str, torch.Tensor], steps, valid: torch.Tensor) -> list:
-    """The (N, 4, 4) links on the way that differ between valid frames: first the one that follows the probe.
-
-    That is the first from the image which moves; one that changes in single frames only is a constant with bad frames.
-    """
-    links = {}
-    for name, _ in steps:
-        if name in transforms:
-            matrices = transforms[name][valid]
-            changes = int(((matrices[1:] - matrices[:-1]).abs().amax((1, 2)) > 1e-9).sum())
-            if changes:
-                links[name] = changes
-    most = max(links.values(), default=0)
-    probe = next((name for name, changes in links.items() if changes > min(2, 0.1 * most)), None)
-    return [transforms[name].numpy() for name in sorted(links, key=lambda name: name != probe)]
 
 
 def _check_units(tracked: TrackedFrames, together, steps) -> None:

@@ -30,7 +30,7 @@ class ChosenUltrasound(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.changed, self.moved = Signal(), Signal()
         self.node = self.found = None
-        self.problem, self.wasRead = "", False
+        self.problem, self.wasRead, self._leftOut = "", False, ()
         self._outline, self._task, self._drawnFan = FanOutline(), None, None
 
     @property
@@ -99,6 +99,7 @@ class ChosenUltrasound(VTKObservationMixin):
         except Exception as error:
             self.problem = explain(error)
             return
+        self._leftOut = frames.leftOut
         self._task = BackgroundTask(lambda: alignment_job.findFan(frames), self._onFan, self._onFanError)
 
     def _onFan(self, found):
@@ -134,7 +135,8 @@ class ChosenUltrasound(VTKObservationMixin):
             return _("Set by hand")
         if self.found.fan is None:
             return explain(self.found.problem)
-        return fan_shape.describeFan(self.found.fan, self.pixelMm)
+        text = fan_shape.describeFan(self.found.fan, self.pixelMm)
+        return f"{text} {_('Left out:')} {'; '.join(self._leftOut)}." if self._leftOut else text
 
     def drawFan(self, fan, viewIDs):
         """Draw a FanGeometry over the image; None takes it away."""

@@ -28,9 +28,19 @@ def isCorrection(transform):
 
 
 def framesOf(transform):
-    """("Probe", "Reference") of a transform whose name ends in ProbeToReference, or None."""
-    match = _FRAMES.search(transform.GetName() or "")
-    return match.groups() if match else None
+    """("Probe", "Reference") of a transform whose name ends in ProbeToReference, also spelled otherwise, or None."""
+    name = transform.GetName() or ""
+    match = _FRAMES.search(name)
+    if match:
+        return match.groups()
+    from DiffUSLib import split_transform_name
+
+    try:
+        frames = split_transform_name(re.sub(r"_\d+$", "", name.split()[-1] if name else ""))
+    except DiffUSError:
+        return None
+    known = {*PATIENT_FRAMES, "image", "probe", "transducer"}
+    return frames if known & {frame.lower() for frame in frames} else None
 
 
 def anchorOf(imageNode, patientNode, pending=None):
@@ -55,12 +65,18 @@ def checkChain(imageNode):
         if not transform.IsLinear():
             text = _("{transform}, above {image}, bends space; an alignment needs linear transforms.")
             raise DiffUSError(text.format(transform=transform.GetName(), image=imageNode.GetName()))
-    links = [framesOf(transform) for transform in chain if not isCorrection(transform)]
+    tracked = [transform for transform in chain if not isCorrection(transform)]
+    links = [framesOf(transform) for transform in tracked]
     if not links or None in links:
         return
     if links[0][0] == "Probe" and _isUncalibrated(imageNode):
         _refuse(imageNode, "Image", "Probe")
-    for (_from, to), (nextFrom, _to) in pairwise(links):
+    for transform, ((_from, to), (nextFrom, nextTo)) in zip(tracked[1:], pairwise(links), strict=True):
+        if to.lower() == nextTo.lower() != nextFrom.lower():
+            text = _("{transform}, above {image}, stands the wrong way round: invert it in the module Transforms, and "
+                     "name it {goal}To{start}.")  # fmt: skip
+            names = {"transform": transform.GetName(), "start": nextFrom, "goal": nextTo}
+            raise DiffUSError(text.format(image=imageNode.GetName(), **names))
         if to.lower() != nextFrom.lower():
             _refuse(imageNode, to, nextFrom)
     if links[-1][1].lower() not in PATIENT_FRAMES:

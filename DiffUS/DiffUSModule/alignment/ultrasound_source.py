@@ -26,6 +26,7 @@ class UltrasoundFrames:
         imageToRas: (N, 4, 4) from (column, row, 0, 1) to mm.
         numbers: of the frames in their sequence.
         shown: index of the frame that the views show.
+        leftOut: which frames cannot be used and why, a phrase for each reason.
     """
 
     name: str
@@ -33,6 +34,7 @@ class UltrasoundFrames:
     imageToRas: np.ndarray
     numbers: tuple
     shown: int
+    leftOut: tuple = ()
 
 
 def imageNodeOf(node):
@@ -101,7 +103,7 @@ def _sequencesOf(browser):
 
 
 def _readSequence(browser, imageNode):
-    from DiffUSLib import spread_frames
+    from DiffUSLib import SkippedFrame, frame_problems, spread_frames, summarize_skipped
 
     chain = chainOf(imageNode)
     tracked = [browser.GetProxyNode(sequence) for sequence in _sequencesOf(browser)]
@@ -111,38 +113,53 @@ def _readSequence(browser, imageNode):
                  "in one place; put it under one of them in the module Transforms.")  # fmt: skip
         names = ", ".join(proxy.GetName() for proxy in tracked)
         raise DiffUSError(text.format(image=imageNode.GetName(), browser=browser.GetName(), names=names))
-    images, places, used = [], [], []
+    images, places, links, used = [], [], [], []
     selected = browser.GetSelectedItemNumber()
     for number in spread_frames(browser.GetNumberOfItems(), MOST_FRAMES, selected):
-        frame, place = _place(browser, imageNode, chain, number)
+        frame, place, played = _place(browser, imageNode, chain, number)
         if frame is not None:
             images.append(_pixels(frame))
             places.append(place)
+            links.append(played)
             used.append(number)
     if not images:
         raise DiffUSError(_("{name} holds no frame; load it again.").format(name=browser.GetName()))
-    shown = used.index(selected) if selected in used else 0
     if len({image.shape for image in images}) > 1:
         raise DiffUSError(_("The frames of {name} differ in size.").format(name=browser.GetName()))
-    return UltrasoundFrames(browser.GetName(), np.stack(images), np.stack(places), tuple(used), shown)
+    images, places = np.stack(images), np.stack(places)
+    problems = frame_problems(images, places, used, np.stack(links, axis=1))
+    leftOut = tuple(summarize_skipped(SkippedFrame(used[index], problems[index]) for index in sorted(problems)))
+    good = [index for index in range(len(used)) if index not in problems]
+    if not good:
+        text = _("No frame of {name} can be used: {reasons}.")
+        raise DiffUSError(text.format(name=browser.GetName(), reasons="; ".join(leftOut)))
+    used = tuple(used[index] for index in good)
+    shown = used.index(selected) if selected in used else 0
+    return UltrasoundFrames(browser.GetName(), images[good], places[good], used, shown, leftOut)
 
 
 def _place(browser, imageNode, chain, number):
-    """(data node of the image, (4, 4) pixels to RAS) of one frame; (None, None) if a sequence lacks it."""
+    """Of one frame: data node of the image, (4, 4) pixels to RAS, (L, 4, 4) links that are played, the lowest first.
+
+    All None if a sequence lacks it.
+    """
     value = browser.GetMasterSequenceNode().GetNthIndexValue(number)
     frame = browser.GetSequenceNode(imageNode).GetDataNodeAtValue(value)
     if frame is None:
-        return None, None
+        return None, None, None
     matrix = vtk.vtkMatrix4x4()
     frame.GetIJKToRASMatrix(matrix)
-    place = slicer.util.arrayFromVTKMatrix(matrix)
+    place, played = slicer.util.arrayFromVTKMatrix(matrix), []
     for transform in chain:
         sequence = browser.GetSequenceNode(transform)
         link = transform if sequence is None else sequence.GetDataNodeAtValue(value)
         if link is None:
-            return None, None
-        place = slicer.util.arrayFromTransformMatrix(link) @ place
-    return frame, place
+            return None, None, None
+        link = slicer.util.arrayFromTransformMatrix(link)
+        if sequence is not None:
+            played.append(link)
+        place = link @ place
+    return frame, place, np.reshape(played, (-1, 4, 4))
 
 
 def _pixels(volumeNode):
