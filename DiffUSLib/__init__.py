@@ -60,6 +60,7 @@ _HOMES = {
         "register",
         "registration_report",
     ),
+    "rendering.needle": ("Needle",),
     "rendering.renderer": ("RenderedImage", "Renderer", "ScanLines"),
     "rendering.scan_conversion": ("ImageGrid",),
     "rendering.settings": ("LOOKS", "RenderSettings", "look"),

@@ -40,6 +40,11 @@ def add_parser(commands) -> None:
     frames.add_argument(
         "--reference-to-ras", metavar="FILE", help="transform from the Reference frame to the volume (default: none)"
     )
+    frames.add_argument(
+        "--needle", default="Needle", metavar="FRAME",
+        help="frame of a tracked needle, tip at its origin and shaft along +Z; it is seen once a client sends, for "
+        "instance, NeedleToReference (default: Needle)",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
@@ -57,7 +62,8 @@ def run(arguments: argparse.Namespace) -> None:
     elif not any("ras" in name.lower() for name in constants):
         print("No ReferenceToRas was given: the Reference frame is taken for the volume's RAS.")
     maps = options.make_maps(arguments)
-    scanner = VirtualScanner(Renderer(maps, setup.probe, setup.settings, setup.device), constants)
+    renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
+    scanner = VirtualScanner(renderer, constants, arguments.needle)
     if setup.pose is not None:
         scanner.update("ProbeToRas", setup.pose.numpy())
     asyncio.run(_serve(Server(scanner, arguments.host, arguments.port, _tell)))

@@ -19,6 +19,7 @@ from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.image_formation import artifacts, display, point_spread
 from DiffUSLib.rendering.image_formation.scatterers import ras_to_sites, scatterers
+from DiffUSLib.rendering.needle import Needle, needle_echo
 from DiffUSLib.rendering.propagation import log_two_way_transmission, propagate
 from DiffUSLib.rendering.scan_conversion import ImageGrid, ScanConverter
 from DiffUSLib.rendering.settings import RenderSettings, look
@@ -102,6 +103,7 @@ class Renderer:
 
     Attributes:
         fallback: why it does not compute on the device asked for, as a sentence; else "".
+        needle: that is in the patient, or None.
 
     Raises:
         DiffUSError: if the device does not exist or the dtype is another.
@@ -120,6 +122,7 @@ class Renderer:
         self.settings = settings or look("clinical")
         self.dtype = dtype
         self.fallback = ""
+        self.needle: Needle | None = None
         if dtype not in (torch.float32, torch.float64):
             raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
         try:
@@ -147,6 +150,12 @@ class Renderer:
         elif shared is not None and changed.maps is not self.maps:
             shared = shared.at(changed.maps.ijk_to_ras) if changed.maps.has_voxels_of(self.maps) else None
         changed._prepare(self.device, shared)
+        return changed
+
+    def with_needle(self, needle: Needle | None) -> Renderer:
+        """This renderer with a needle in the patient, or without one. Costs nothing."""
+        changed = copy.copy(self)
+        changed.needle = needle
         return changed
 
     def _move_to_cpu(self) -> None:
@@ -224,6 +233,12 @@ class Renderer:
         specular = settings.specular_mm / self._step_mm * echoes * log_gain.exp()
         if settings.clutter:
             diffuse = self._with_clutter(diffuse)
+        if self.needle is not None:
+            sigma_mm = point_spread.elevation_sigma_mm(self.probe, self._depth_mm)
+            lines = (self._origins, self._directions, self._depth_mm, sigma_mm)
+            needle, let_through = needle_echo(self.needle, pose, *lines)
+            diffuse = diffuse * let_through
+            specular = specular * let_through + needle * log_gain.exp()
         if settings.near_field:
             diffuse = diffuse + self._ring_down
         power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)

@@ -14,6 +14,7 @@ from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io.chain import compose_chain
 from DiffUSLib.io.images import to_uint8
 from DiffUSLib.io.transform_names import split_transform_name
+from DiffUSLib.rendering.needle import Needle
 from DiffUSLib.rendering.renderer import Renderer
 
 MOST_TRANSFORMS = 256
@@ -43,13 +44,20 @@ class VirtualScanner:
         renderer: of the patient.
         constants: (4, 4) transforms that no client need send, such as ReferenceToRas (without one, Reference is Ras)
             and ImageToProbe. Of ImageToProbe, place and directions count: the image keeps its own pixel size.
+        needle_frame: of a tracked needle (tip at the origin, shaft along +Z); it is shown once a client sends where
+            it is, such as NeedleToReference.
 
     Raises:
         DiffUSError: if a constant is not rigid, or ImageToProbe has no directions.
     """
 
-    def __init__(self, renderer: Renderer, constants: Mapping[str, torch.Tensor] | None = None):
-        self._renderer = renderer
+    def __init__(
+        self,
+        renderer: Renderer,
+        constants: Mapping[str, torch.Tensor] | None = None,
+        needle_frame: str = "Needle",
+    ):
+        self._renderer, self._needle_frame = renderer, needle_frame
         self._lock = threading.Lock()
         constants = {name: matrix.to(torch.float64) for name, matrix in (constants or {}).items()}
         calibration = constants.pop("ImageToProbe", None)
@@ -94,9 +102,16 @@ class VirtualScanner:
         known = self._known()
         probe_to_ras = compose_chain(known, "Probe", "Ras")
         image_to_reference = compose_chain(known, "Image", "Reference").numpy()
+        renderer = self._renderer.with_needle(self._needle(known))
         with torch.inference_mode():
-            image = self._renderer(probe_to_ras @ self._transducer_to_probe).image[0]
+            image = renderer(probe_to_ras @ self._transducer_to_probe).image[0]
         return Frame(to_uint8(image), image_to_reference)
+
+    def _needle(self, known: Mapping[str, torch.Tensor]) -> Needle | None:
+        try:
+            return Needle(compose_chain(known, self._needle_frame, "Ras"))
+        except DiffUSError:  # no client has sent one
+            return None
 
     def _known(self) -> dict[str, torch.Tensor]:
         with self._lock:

@@ -191,6 +191,21 @@ def test_the_calibration_places_the_transducer(renderer):
     np.testing.assert_allclose(frame.image_to_reference, expected, atol=1e-6)
 
 
+def test_a_tracked_needle_is_seen(renderer):
+    scanner = VirtualScanner(renderer)
+    scanner.update("ProbeToReference", POSE.numpy())
+    without = scanner.frame().pixels.astype(int)
+    tip = POSE.numpy() @ [-8.0, 25.0, 0.0, 1.0]
+    needle = np.eye(4)
+    needle[:3, 2], needle[:3, 0], needle[:3, 1] = POSE[:3, 0], POSE[:3, 1], POSE[:3, 2]
+    needle[:, 3] = tip
+    scanner.update("NeedleToReference", needle)
+    shown = scanner.frame().pixels.astype(int) - without
+    to_pixel = np.linalg.inv(renderer.grid.image_to_transducer().numpy())
+    column, row = (to_pixel @ [5.0, 25.0, 0.0, 1.0])[:2].round().astype(int)
+    assert shown[row - 1 : row + 2, column - 2 : column + 3].max() > 60
+
+
 def test_the_newest_pose_wins(running, renderer):
     """Of a burst of poses the last one is what is shown in the end, and not every one is rendered."""
     poses = [look_at((4.0, -6.0, 36.0 + 0.02 * i), (0.0, 0.0, 0.0)).numpy() for i in range(400)]
