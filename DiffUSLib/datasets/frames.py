@@ -18,7 +18,9 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_volume
 from DiffUSLib.io.extras import optional
+from DiffUSLib.io.files import file_ending
 from DiffUSLib.io.images import to_uint8
+from DiffUSLib.io.nifti import NIFTI_ENDINGS
 from DiffUSLib.probes.probe import load_probe
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import RenderSettings, look
@@ -29,7 +31,8 @@ class PreparedPatient:
 
     def __init__(self, patient: Patient, recipe: Recipe):
         options = {} if patient.mapping is None else {"mapping": patient.mapping}
-        self.maps: AcousticMaps = acoustic_maps(read_volume(patient.volume), patient.modality, **options)
+        volume = read_volume(patient.volume, patient.series, patient.phase, patient.prefer)
+        self.maps: AcousticMaps = acoustic_maps(volume, patient.modality, **options)
         self.renderer = Renderer(self.maps, load_probe(recipe.probes[0]), _settings(recipe, recipe.looks[0]), "cpu")
         self.poses = PoseSampler(self.maps, recipe.poses)
         self.labels = None if patient.labels is None else _labels(patient)
@@ -126,7 +129,9 @@ def _settings(recipe: Recipe, chosen: Look, random: np.random.Generator | None =
 
 
 def _labels(patient: Patient) -> Volume:
-    volume = read_volume(str(patient.labels))
+    path = str(patient.labels)
+    is_nifti = file_ending(path, NIFTI_ENDINGS) is not None
+    volume = read_volume(path, prefer=patient.prefer if is_nifti else None)
     present = set(torch.unique(volume.voxels).tolist())
     missing = [label for label in patient.label_values if label not in present]
     if missing:

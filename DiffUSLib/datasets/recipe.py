@@ -40,9 +40,15 @@ class _Part(BaseModel):
 
 
 class Patient(_Part):
-    """A volume to render, and a label map of it to store along (paths count from the recipe's folder)."""
+    """A volume to render, and a label map of it to store along (paths count from the recipe's folder).
+
+    `series`, `phase` and `prefer` say which volume, where a file or folder holds several (see `io.read_volume`).
+    """
 
     volume: str
+    series: str | None = None
+    phase: int | None = None
+    prefer: Literal["sform", "qform"] | None = None
     modality: str = "auto"
     mapping: str | None = None
     labels: str | None = None

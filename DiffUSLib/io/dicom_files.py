@@ -14,6 +14,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from DiffUSLib.errors import DiffUSError
+from DiffUSLib.io.dicom_frames import count_slices
 from DiffUSLib.io.files import quiet_itk
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def other_kind(header: Dataset) -> str | None:
 
 
 def read_headers(folder: Path) -> tuple[list[Dataset], set[str]]:
-    """Headers of the images in a folder, or in its folders where it holds none itself; and what else was there."""
+    """Headers of the images in a folder, or also in its folders where itself holds no two; and what else was there."""
     headers: list[Dataset] = []
     others: set[str] = set()
     for place, folders, names in os.walk(folder):
@@ -79,7 +80,7 @@ def read_headers(folder: Path) -> tuple[list[Dataset], set[str]]:
                 others.add(kind)
             elif "Rows" in header:
                 headers.append(header)
-        if headers and Path(place) == folder:
+        if Path(place) == folder and sum(map(count_slices, headers)) > 1:
             break
     return headers, others
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 _PHASE_KEYWORDS = (
     "TemporalPositionIdentifier", "TemporalPositionIndex", "NominalPercentageOfCardiacPhase", "TriggerTime",
     "EchoNumbers", "EchoTime", "EffectiveEchoTime", "InversionTime", "FlipAngle", "DiffusionBValue",
-    "ConvolutionKernel", "KVP", "StackID", "FrameType", "ImageType", "ComplexImageComponent", "AcquisitionNumber",
-    "FrameAcquisitionNumber", "AcquisitionTime", "FrameAcquisitionDateTime", "ContentTime",
+    "ConvolutionKernel", "SliceThickness", "KVP", "StackID", "FrameType", "ImageType", "ComplexImageComponent",
+    "AcquisitionNumber", "FrameAcquisitionNumber", "AcquisitionTime", "FrameAcquisitionDateTime", "ContentTime",
 )  # fmt: skip
 _FRAME_MACROS = (
     "FrameContentSequence", "MREchoSequence", "MRDiffusionSequence", "CTImageFrameTypeSequence",
     "MRImageFrameTypeSequence", "CTReconstructionSequence", "MRTimingAndRelatedParametersSequence",
-    "CardiacSynchronizationSequence",
+    "CardiacSynchronizationSequence", "PixelMeasuresSequence",
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Slice:
     """One slice: where it is (PS3.3 C.7.6.2) and how stored values become intensities (C.11.1).
 

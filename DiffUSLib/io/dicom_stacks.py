@@ -12,11 +12,12 @@ from DiffUSLib.io.dicom_frames import Slice
 
 _SAME_DIRECTION = 5e-3
 _SAME_PLACE_PIXELS = 0.05
-_CANDIDATE_SHARE = 0.25
+_CANDIDATE_SHARE, _PHASE_SHARE = 0.25, 0.1
+EVEN = 0.05  # of the mean distance: how far a slice may be from an even grid
 _PLANES = ("sagittal", "coronal", "axial")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stack:
     """Slices of one volume, along their common normal.
 
@@ -60,16 +61,18 @@ def find_stacks(slices: list[Slice], pixels: StoredPixels, what: str) -> tuple[l
     kept = [one for one in placed if not one.is_localizer]
     if not kept:
         kept = placed
-    stacks = []
+    stacks: list[Stack] = []
+    phases: list[Stack] = []
     for group in _by_geometry(kept):
         line, strays = _on_one_line(group)
         unique, copies = _without_copies(line, pixels)
         if copies:
             notes.append(f"{what} holds {copies} slices twice; each was taken once.")
-        stacks += _by_phase(unique)
-        stacks += [Stack([one]) for one in strays]
+        found = _by_phase(unique)
+        phases += found if len(found) > 1 else []
+        stacks += found + [Stack([one]) for one in strays]
     most = max(len(stack.slices) for stack in stacks)
-    candidates = [stack for stack in stacks if len(stack.slices) >= max(min(2, most), _CANDIDATE_SHARE * most)]
+    candidates = [stack for stack in stacks if len(stack.slices) >= _least(most, stack in phases)]
     used = {id(one) for stack in candidates for one in stack.slices}
     copies_of = {id(one) for stack in stacks for one in stack.slices}
     left = [one for one in slices if id(one) not in used and (id(one) in copies_of or one not in kept)]
@@ -78,6 +81,11 @@ def find_stacks(slices: list[Slice], pixels: StoredPixels, what: str) -> tuple[l
         images = "an image that does" if len(left) == 1 else f"{len(left)} images that do"
         notes.append(f"{what} holds {images} not belong to the volume (localizer?), left out: {names}.")
     return candidates, notes
+
+
+def _least(most: int, is_phase: bool) -> float:
+    """How many slices a volume has at least, where the largest has `most`; fewer do not belong to it (localizers)."""
+    return max(min(2, most), (_PHASE_SHARE if is_phase else _CANDIDATE_SHARE) * most)
 
 
 def _by_geometry(slices: list[Slice]) -> list[list[Slice]]:
@@ -146,19 +154,37 @@ def _by_phase(slices: list[Slice]) -> list[Stack]:
     """One stack, or one for each phase where several slices are at one place."""
     places = _places(slices)
     most = max(map(len, places))
-    if most == 1:
-        return [Stack([place[0] for place in places])]
+    in_order = [one for place in places for one in place]
+    if most == 1 and is_even(along(in_order)):
+        return [Stack(in_order)]
     for keyword in slices[0].labels:
         groups: dict[str, list[Slice]] = {}
-        for place in places:
-            for one in place:
-                groups.setdefault(one.labels.get(keyword, ""), []).append(one)
-        if len(groups) == most and all(len(group) == len(_places(group)) for group in groups.values()):
+        for one in in_order:
+            groups.setdefault(one.labels.get(keyword, ""), []).append(one)
+        apart = all(len(group) == len(_places(group)) for group in groups.values())
+        if (len(groups) == most if most > 1 else _are_interleaved(list(groups.values()))) and apart:
             return [Stack(group, f"{_words(keyword)} {value}".strip()) for value, group in groups.items()]
+    if most == 1:
+        return [Stack(in_order)]
     return [
         Stack([place[rank] for place in places if len(place) > rank], f"image {rank + 1} of {most} at each place")
         for rank in range(most)
     ]
+
+
+def is_even(where: np.ndarray) -> bool:
+    """Whether places in mm, ascending, are evenly spaced, but for the rounding of their decimals."""
+    if len(where) < 3:
+        return True
+    mean = (where[-1] - where[0]) / (len(where) - 1)
+    return bool(np.abs(where - (where[0] + mean * np.arange(len(where)))).max() <= EVEN * mean)
+
+
+def _are_interleaved(groups: list[list[Slice]]) -> bool:
+    """Whether slices that are uneven together are volumes in each other: phases between which the table moved."""
+    ends = [along([groups[0][0], *group])[1:] for group in groups]
+    overlap = len(groups) > 1 and max(where[0] for where in ends) < min(where[-1] for where in ends)
+    return overlap and all(len(where) > 2 and is_even(where) for where in ends)
 
 
 def _words(keyword: str) -> str:

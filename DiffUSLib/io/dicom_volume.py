@@ -12,13 +12,12 @@ import numpy as np
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.io.dicom_files import StoredPixels, other_kind, quiet_pydicom, read_header, read_headers
 from DiffUSLib.io.dicom_frames import Slice, count_slices, slices_of
-from DiffUSLib.io.dicom_stacks import Stack, along, find_stacks, normal_of
+from DiffUSLib.io.dicom_stacks import Stack, along, find_stacks, is_even, normal_of
 from DiffUSLib.io.frames import LPS_TO_RAS
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_EVEN = 0.05  # of the mean distance: how far a slice may be from an even grid
 _SHEAR = 0.02  # sideways for each mm along
 _GAP = 1.5  # times both neighboring distances: slices are missing
 _WIDEST_GAP, _WIDEST_GAP_MM = 3.05, 5.0  # times the median distance; filled by interpolation, and told
@@ -134,7 +133,7 @@ def _even_places(stack: Stack, where: np.ndarray, what: str, notes: list[str]) -
     _check_upright(stack, where[-1] - where[0], what)
     steps = np.diff(where)
     mean = float(steps.mean())
-    if np.abs(where - (where[0] + mean * np.arange(len(where)))).max() <= _EVEN * mean:
+    if is_even(where):
         return where, mean
     median = float(np.median(steps))
     padded = np.concatenate([[0.0], steps, [0.0]])

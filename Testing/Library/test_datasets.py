@@ -6,6 +6,7 @@ import signal
 import tarfile
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -19,7 +20,7 @@ from DiffUSLib.cli import main
 from DiffUSLib.datasets import shards
 from DiffUSLib.datasets.cohort import make_case
 from DiffUSLib.datasets.engine import connected, make_dataset
-from DiffUSLib.datasets.frames import frames, prepared_patient
+from DiffUSLib.datasets.frames import PreparedPatient, frames, prepared_patient
 from DiffUSLib.datasets.pose_sampling import tracking_error
 from DiffUSLib.datasets.recipe import TrackingError, read_recipe
 from DiffUSLib.errors import DiffUSError
@@ -87,6 +88,20 @@ def test_mistakes_in_a_recipe_are_named(folder, wrong, words, capsys):
         read_recipe(folder / "recipe.yaml")
     assert main(["dataset", str(folder / "recipe.yaml"), "-o", str(folder / "out")]) == 2
     assert "Traceback" not in capsys.readouterr().err and not (folder / "out").exists()
+
+
+def test_a_patient_with_two_places_stands_where_the_recipe_says(folder):
+    ball = sitk.GetArrayFromImage(sitk.ReadImage("head.nrrd")).T
+    image = nibabel.Nifti1Image(ball, None)
+    image.set_sform(np.diag([2.0, 2, 2, 1]), 2)
+    image.set_qform(np.diag([2.0, -2, -2, 1]), 1)
+    nibabel.save(image, "head.nii.gz")
+    recipe = RECIPE.replace("head.nrrd", "head.nii.gz").replace("{volume", "{prefer: sform, volume")
+    (folder / "recipe.yaml").write_text(recipe)
+    read = read_recipe(folder / "recipe.yaml")
+    patient = PreparedPatient(read.patients[0], read)
+    assert torch.equal(patient.maps.ijk_to_ras, torch.diag(torch.tensor([2.0, 2, 2, 1], dtype=torch.float64)))
+    assert torch.equal(patient.labels.ijk_to_ras, patient.maps.ijk_to_ras)
 
 
 def test_frames_show_what_lies_in_their_plane(folder):

@@ -2,6 +2,7 @@
 
 import shutil
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pydicom
@@ -110,6 +111,37 @@ def test_volumes_at_one_place_are_refused_until_one_is_chosen(tmp_path, keyword,
         read_volume(folder, phase=3)
 
 
+def test_phases_between_which_the_table_moved_are_not_mixed(tmp_path):
+    def change(one, index):
+        one.AcquisitionNumber = 1 + (index >= 8)
+
+    folder = write_series(tmp_path / "s", positions(np.concatenate([EVEN, EVEN + 0.4])), change=change)
+    with pytest.raises(DiffUSError, match=r"2 volumes \(1: acquisition number 1, 8 .*2: acquisition number 2, 8"):
+        read_volume(folder)
+    for phase in (1, 2):
+        assert_voxels_are_where_they_say(read_volume(folder, phase=phase))
+
+
+def test_thick_slices_among_thin_ones_are_a_choice(tmp_path):
+    def change(one, index):
+        one.SliceThickness = 1 if index < 20 else 5
+
+    folder = write_series(tmp_path / "s", positions([*np.arange(20), *np.arange(0, 20, 5)]), change=change)
+    for path in sorted(folder.iterdir())[20:]:
+        one = pydicom.dcmread(path)
+        one.PixelData = (np.frombuffer(one.PixelData, "<i2") + 1).astype("<i2").tobytes()
+        one.save_as(path)
+    with pytest.raises(DiffUSError, match=r"1: slice thickness 1\.0, 20 .*2: slice thickness 5\.0, 4 "):
+        read_volume(folder)
+    assert read_volume(folder, phase=2).spacing_mm[2] == pytest.approx(5)
+
+
+def test_slices_moved_sideways_are_no_volume(tmp_path):
+    places = [place + np.array([0, 3.0 * (index in (2, 5, 6)), 0]) for index, place in enumerate(positions(EVEN))]
+    with pytest.raises(DiffUSError, match="sheared slices"):
+        read_volume(write_series(tmp_path / "s", places))
+
+
 def test_slices_that_are_there_twice_count_once(tmp_path):
     folder = write_series(tmp_path / "s", [place for place in positions(EVEN) for _ in range(2)])
     with pytest.warns(DiffUSWarning, match="8 slices twice"):
@@ -207,6 +239,10 @@ def test_series_in_subfolders_and_by_number(tmp_path):
     with pytest.warns(DiffUSWarning, match=rf"{ROOT}21, was taken.*{ROOT}22 \(CT, 5, 3 slices\)"):
         assert read_volume(top).voxels.shape[0] == 8
     assert read_volume(top, series_uid="5").voxels.shape[0] == 3
+    scout = dataset(slice_at(np.zeros(3)), np.zeros(3), series="23")
+    scout.save_as(top / "scout.dcm", enforce_file_format=True)
+    with pytest.warns(DiffUSWarning, match=rf"{ROOT}21, was taken"):
+        assert read_volume(top).voxels.shape[0] == 8
     (top / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
     assert read_volume(top / "DICOMDIR", series_uid="5").voxels.shape[0] == 3
 
@@ -245,8 +281,11 @@ def test_transfer_syntaxes_of_pydicom(tmp_path, silent, syntax):
     assert_voxels_are_where_they_say(read_volume(folder))
 
 
-@pytest.mark.parametrize("compressor", ["JPEG", "JPEG2000"])
-def test_lossless_jpeg_as_gdcm_writes_it(tmp_path, silent, compressor):
+@pytest.mark.parametrize(
+    ("compressor", "photometric"),
+    [("JPEG", "MONOCHROME2"), ("JPEG2000", "MONOCHROME2"), ("JPEG", "MONOCHROME1"), ("JPEG2000", "MONOCHROME1")],
+)
+def test_lossless_jpeg_as_gdcm_writes_it(tmp_path, compressor, photometric):
     folder = tmp_path / "s"
     folder.mkdir()
     writer = sitk.ImageFileWriter()
@@ -266,10 +305,17 @@ def test_lossless_jpeg_as_gdcm_writes_it(tmp_path, silent, compressor):
         writer.SetCompressor(compressor)
         writer.SetFileName(str(folder / f"{number}.dcm"))
         writer.Execute(image)
-    assert pydicom.dcmread(folder / "0.dcm").file_meta.TransferSyntaxUID.is_compressed
-    volume = read_volume(folder)
+    inverted = photometric == "MONOCHROME1"
+    for path in folder.iterdir():
+        one = pydicom.dcmread(path)
+        assert one.file_meta.TransferSyntaxUID.is_compressed
+        one.PhotometricInterpretation = photometric
+        one.save_as(path)
+    with pytest.warns(DiffUSWarning) if inverted else nullcontext():
+        volume = read_volume(folder)
     for k, place in enumerate(positions(EVEN)):
-        assert np.array_equal(volume.voxels[k, :5, :6].numpy(), np.rint(slice_at(place)))
+        stored = np.rint(slice_at(place))
+        assert np.array_equal(volume.voxels[k, :5, :6].numpy(), -1 - stored if inverted else stored)
 
 
 def write_mosaic(folder):
