@@ -5,9 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import replace
+
+import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_chosen_volume, use_threads
+from DiffUSLib.cli.register_extras import (
+    calibrated,
+    calibration_report,
+    calibration_wishes,
+    landmark_start,
+    probe_path,
+    slices_moved,
+)
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io import read_transform, write_transform
@@ -25,6 +36,8 @@ from DiffUSLib.registration import (
     RegistrationSettings,
     SliceComparison,
     UltrasoundSlices,
+    WideAlignment,
+    compare_sweeps,
     degrees_of_freedom_names,
     overlay,
     registration_report,
@@ -32,7 +45,9 @@ from DiffUSLib.registration import (
     spread_frames,
     square_pixels,
 )
+from DiffUSLib.registration.alignment import seen_from
 from DiffUSLib.ultrasound.fan_detection import detect_fan
+from DiffUSLib.ultrasound.observation import DEFAULT_FRAMES
 
 
 def add_parser(commands) -> None:
@@ -62,7 +77,8 @@ def add_parser(commands) -> None:
         "--units", choices=("mm", "m"), help="of the tracking (default: mm, refused where it looks like meters)"
     )
     parser.add_argument("--modality", default="auto", choices=MODALITIES[:-1], help="of the volume (default: auto)")
-    parser.add_argument("--preset", default="quick", choices=PRESETS, help="how far to look (default: quick)")
+    told = "; ".join(f"{name}: {preset.title}" for name, preset in PRESETS.items())
+    parser.add_argument("--preset", default="quick", choices=PRESETS, help=f"how far to look: {told} (default: quick)")
     parser.add_argument(
         "--dof",
         default="rigid_and_scale",
@@ -77,6 +93,27 @@ def add_parser(commands) -> None:
     ]
     parser.add_argument("--prior-mm", type=float, metavar="MM", help=f"{expected}, {shown[0]})")
     parser.add_argument("--prior-deg", type=float, metavar="DEG", help=f"{expected}, {shown[1]})")
+    parser.add_argument(
+        "--start",
+        nargs="+",
+        metavar=("landmarks", "FILE"),
+        help="'landmarks US VOLUME': two point lists of Slicer (.mrk.json, .fcsv) of three or more points, where the "
+        "tracked ultrasound shows them and where the volume does, with the same labels or in the same order",
+    )
+    parser.add_argument(
+        "--search",
+        default="near",
+        choices=("near", "wide"),
+        help="wide: the tracking tells nothing of the patient; look everywhere on the surface (default: near)",
+    )
+    parser.add_argument(
+        "--calibrate",
+        metavar="WHAT,WHAT",
+        help="find along, with uncertainty: latency (of the images), scale, rotation (of ImageToProbe)",
+    )
+    parser.add_argument(
+        "--check-against", metavar="FRAMES2", help="a second sweep of the same patient and tracker, which must agree"
+    )
     parser.add_argument(
         "--refine-tissue",
         action="store_true",
@@ -106,6 +143,7 @@ def run(arguments: argparse.Namespace) -> None:
         if path is not None:
             check_folder(path)
     use_threads(arguments.threads)
+    wanted = set() if arguments.calibrate is None else calibration_wishes(arguments.calibrate)
     settings = RegistrationSettings(
         arguments.preset,
         arguments.dof,
@@ -115,38 +153,80 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.device,
         arguments.refine_tissue,
     )
-    tracked = read_tracked_frames(arguments.frames_file, arguments.orientation)
-    placed = place(tracked, arguments.initial, arguments.calibration, arguments.spacing, arguments.units)
-    for note in placed.notes:
-        print(f"diffus: note: {note}", file=sys.stderr)
-    slices, used = make_slices(tracked, placed, arguments.frames)
+    landmarks = None if arguments.start is None else landmark_start(arguments.start)
+    start = torch.eye(4, dtype=torch.float64) if landmarks is None else landmarks.correction_ras
+    tracked, placed = read_placed(arguments, arguments.frames_file)
+    count = 2 * DEFAULT_FRAMES + 1 if wanted else DEFAULT_FRAMES
+    slices, used = make_slices(tracked, placed, arguments.frames, count)
     volume = read_chosen_volume(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
     for sentence in maps.decision.sentences():
         print(sentence)
-    alignment = Alignment(volume, slices, settings, maps)
-    stage = None
-    for progress in alignment.steps():
-        if progress.stage != stage:
-            stage = progress.stage
-            print(f"{stage} ...", file=sys.stderr, flush=True)
-    result = alignment.result
-    write_transform(arguments.output, result.correction_ras)
-    if arguments.report is not None:
-        content = registration_report(result, used) | tracking_report(placed) | {"volume": maps.decision.report()}
-        report = json.dumps(content, indent=2)
-        with written_whole(arguments.report) as temporary:
-            temporary.write_text(report + "\n", encoding="utf-8")
+
+    def aligned(some: UltrasoundSlices) -> RegistrationResult:
+        kind = WideAlignment if arguments.search == "wide" else Alignment
+        return follow(kind(volume, slices_moved(some, start), settings, maps))
+
+    result, extra = aligned(slices), {"volume": maps.decision.report()}
+    if wanted:
+        path = probe_path(tracked, placed, used, slices, start)
+        moved = slices_moved(slices, start)
+        calibration, result = calibrated(volume, moved, settings, maps, result, wanted, path)
+        extra["calibration"] = calibration_report(calibration)
+    result = seen_from(result, start, slices)
+    if landmarks is not None:
+        extra["start"] = {"landmarks": len(landmarks.residuals_mm), "rms_mm": landmarks.rms_mm}
+        print(f"{len(landmarks.residuals_mm)} landmarks fit with {landmarks.rms_mm:.1f} mm (root mean square).")
+    if arguments.check_against is not None:
+        other = make_slices(*read_placed(arguments, arguments.check_against))[0]
+        second = seen_from(aligned(other), start, slices)
+        agreement = compare_sweeps(result, second, slices)
+        result = replace(result, verdict=agreement.verdict, reasons=[agreement.reason, *result.reasons])
+        extra["second_sweep"] = {"distance_mm": agreement.distance_mm, "verdict": second.verdict}
+    _write(arguments, result, registration_report(result, used) | tracking_report(placed) | extra)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:
             draw_picture(temporary, slices, maps, result)
+    _tell(result)
+    print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
+
+
+def _write(arguments: argparse.Namespace, result: RegistrationResult, report: dict) -> None:
+    """The correction, and the report if one is wanted."""
+    write_transform(arguments.output, result.correction_ras)
+    if arguments.report is not None:
+        with written_whole(arguments.report) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def _tell(result: RegistrationResult) -> None:
+    """The verdict and what was found, in sentences."""
     print(f"{result.verdict.upper()}: {' '.join(result.reasons)}")
     axes = ", ".join(f"{value:+.1f}" for value in result.displacement_axes_mm)
     print(f"The ultrasound moves by {result.displacement_mm:.1f} mm (lateral, depth, elevation: {axes} mm).")
     if abs(result.image_scale - 1) > 0.005:
         way = "faster" if result.image_scale > 1 else "slower"
         print(f"It fits best if sound was {abs(result.image_scale - 1):.1%} {way} than the scanner assumes.")
-    print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
+
+
+def read_placed(arguments: argparse.Namespace, path: str) -> tuple[TrackedFrames, PlacedFrames]:
+    """A sequence and where its frames are; says what is to be known of them."""
+    tracked = read_tracked_frames(path, arguments.orientation)
+    placed = place(tracked, arguments.initial, arguments.calibration, arguments.spacing, arguments.units)
+    for note in placed.notes:
+        print(f"diffus: note: {note}", file=sys.stderr)
+    return tracked, placed
+
+
+def follow(alignment: Alignment | WideAlignment) -> RegistrationResult:
+    """Runs an alignment and names its stages as it goes."""
+    stage = None
+    for progress in alignment.steps():
+        if progress.stage != stage:
+            stage = progress.stage
+            print(f"{stage} ...", file=sys.stderr, flush=True)
+    assert alignment.result is not None  # it ran to its end
+    return alignment.result
 
 
 def place(
@@ -178,14 +258,14 @@ def place(
 
 
 def make_slices(
-    tracked: TrackedFrames, placed: PlacedFrames, frames: list[int] | None = None
+    tracked: TrackedFrames, placed: PlacedFrames, frames: list[int] | None = None, count: int = DEFAULT_FRAMES
 ) -> tuple[UltrasoundSlices, list[int]]:
     """Slices of a tracked sequence in RAS, and the numbers of their frames.
 
     Args:
         tracked: the sequence.
         placed: where its frames are.
-        frames: numbers of the frames to use; without it some of those that can be used, evenly spread.
+        frames: numbers of the frames to use; without it `count` of those that can be used, evenly spread.
 
     Raises:
         DiffUSError: if a frame is not there or cannot be used, or no fan is found.
@@ -202,7 +282,7 @@ def make_slices(
         if number in reasons:
             raise DiffUSError(f"frame {number} of {tracked.name} cannot be used: {reasons[number]}; leave it out.")
     if frames is None:
-        frames = [tracked.numbers[good[index]] for index in spread_frames(len(good))]
+        frames = [tracked.numbers[good[index]] for index in spread_frames(len(good), count)]
     images, matrices = square_pixels(tracked.images.numpy()[good], placed.image_to_patient[good])
     picked = [good.index(index_of[number]) for number in frames]
     # The fan is the same in all frames: the more of them, the fewer shadows hide it.

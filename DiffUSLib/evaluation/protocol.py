@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -214,20 +215,20 @@ def _outcome(
     turn = (together[:3, :3] @ case.tracked[0, :3, :3]) @ case.true[0, :3, :3].T
     angle = math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(turn) - 1) / 2))))
     axes = np.abs(own).mean((0, 1)).tolist()
-    return Outcome(
-        **asdict(experiment),
-        patient=person.name,
-        pose_seed=pose_seed,
-        perturbation_seed=number,
-        initial_mm=float(target_error(error, case).mean()),
-        final_mm=float(final.mean()),
-        final_in_plane_mm=float(final[:, ~off_plane].mean()),
-        final_off_plane_mm=float(final[:, off_plane].mean()),
-        final_lateral_mm=axes[0],
-        final_depth_mm=axes[1],
-        final_elevation_mm=axes[2],
-        rotation_error_deg=angle,
-        seconds=seconds,
-        verdict=verdict,
-        **figures,
-    )
+    values: dict[str, Any] = asdict(experiment) | figures
+    values |= {
+        "patient": person.name,
+        "pose_seed": pose_seed,
+        "perturbation_seed": number,
+        "initial_mm": float(target_error(error, case).mean()),
+        "final_mm": float(final.mean()),
+        "final_in_plane_mm": float(final[:, ~off_plane].mean()),
+        "final_off_plane_mm": float(final[:, off_plane].mean()),
+        "final_lateral_mm": axes[0],
+        "final_depth_mm": axes[1],
+        "final_elevation_mm": axes[2],
+        "rotation_error_deg": angle,
+        "seconds": seconds,
+        "verdict": verdict,
+    }
+    return Outcome(**values)

@@ -13,16 +13,10 @@ from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration import search, trust
-from DiffUSLib.registration.correction import (
-    LEVER_MM,
-    UNITS,
-    check_degrees_of_freedom,
-    correction_matrix,
-    free_directions,
-    image_scale,
-)
+from DiffUSLib.registration.correction import UNITS, correction_matrix, free_directions, image_scale
 from DiffUSLib.registration.features import Anatomy, crop, smoothed
 from DiffUSLib.registration.objective import COARSE, FINE, INDEPENDENT_SAMPLES, MIDDLE, SHARP, WIDE, Objective
+from DiffUSLib.registration.settings import PRESETS, RegistrationSettings
 from DiffUSLib.registration.tissue_refinement import (
     TissueObjective,
     TissueRefinement,
@@ -34,112 +28,9 @@ from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
 _COARSE_SLICES = 3
-_PRIOR_SCALE = 0.02  # of the image: sound in soft tissue is within some 3 % of what scanners assume
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How far to look and how hard.
-
-    Args:
-        prior_mm, prior_deg: standard deviation of the tracking error per axis.
-        starts: corrections that are scored at the start.
-        climbed: the best of them, that are followed uphill at the coarse scale.
-        survivors: pairs of an iteration, and how many of the climbed go on after it.
-        second_wind: times as many starts, if the first search found nothing that stands out.
-        refined: distinct optima followed at the middle scale; the best two end at the fine scale.
-        capture_mm, capture_deg: errors of tracking from which seven slices are put right, as measured.
-        seconds: that seven slices take on one core of an otherwise idle computer, as measured.
-    """
-
-    prior_mm: float
-    prior_deg: float
-    starts: int
-    climbed: int
-    survivors: tuple[tuple[int, int], ...]
-    second_wind: int
-    refined: int
-    capture_mm: float
-    capture_deg: float
-    seconds: float
-
-    @property
-    def title(self) -> str:
-        """What the preset is good for, to be shown to people."""
-        return f"within {self.capture_mm:g} mm and {self.capture_deg:g}°, about {self.seconds:g} s"
-
-
-PRESETS = {
-    "quick": Preset(
-        prior_mm=5.0,
-        prior_deg=5.0,
-        starts=160,
-        climbed=20,
-        survivors=((4, 10), (10, 5)),
-        second_wind=4,
-        refined=4,
-        capture_mm=10,
-        capture_deg=10,
-        seconds=5,
-    ),
-    "robust": Preset(
-        prior_mm=12.0,
-        prior_deg=14.0,
-        starts=12288,
-        climbed=640,
-        survivors=((2, 192), (6, 64), (12, 20)),
-        second_wind=1,
-        refined=8,
-        capture_mm=25,
-        capture_deg=40,
-        seconds=20,
-    ),
-}
 _MIDDLE_SURVIVORS = ((4, 3), (9, 2))
 _CATCH_UP = 0.5, 3.0
 """A place behind the best one by more than this share of its posterior, and this many nats, does not catch up."""
-
-
-@dataclass(frozen=True)
-class RegistrationSettings:
-    """Choices of the user.
-
-    Args:
-        preset: "quick" (errors of tracking and patient registration) or "robust" (wide search).
-        degrees_of_freedom: "rigid_and_scale", "rigid", "translation" or "in_plane". The scale is that of the images:
-            scanners assume one speed of sound, and a rigid correction alone would be off by as much as they are.
-        prior_mm, prior_deg: standard deviation of the expected correction per axis; None for the preset's.
-        seed: of the starts.
-        device: as of the renderer.
-        refine_tissue: find the impedances at the anchors of an MRI's curve, and the gain, together with the pose.
-
-    Raises:
-        DiffUSError: for an unknown preset or unknown degrees of freedom, or a prior that is not above zero.
-    """
-
-    preset: str = "quick"
-    degrees_of_freedom: str = "rigid_and_scale"
-    prior_mm: float | None = None
-    prior_deg: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    refine_tissue: bool = False
-
-    def __post_init__(self):
-        if self.preset not in PRESETS:
-            raise DiffUSError(f"the preset '{self.preset}' is unknown; choose one of {', '.join(PRESETS)}.")
-        check_degrees_of_freedom(self.degrees_of_freedom)
-        for name in ("prior_mm", "prior_deg"):
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise DiffUSError(f"{name} is {value}; it must be above zero.")
-
-    @property
-    def prior_units(self) -> torch.Tensor:
-        """(7,) standard deviations in the units of `correction_matrix`."""
-        preset = PRESETS[self.preset]
-        shift, turn = self.prior_mm or preset.prior_mm, self.prior_deg or preset.prior_deg
-        return torch.tensor([shift] * 3 + [math.radians(turn) * LEVER_MM] * 3 + [_PRIOR_SCALE * LEVER_MM])
 
 
 @dataclass(frozen=True)
@@ -169,6 +60,8 @@ class RegistrationResult:
             Above 1 if sound was faster than the scanner assumed.
         verdict: "accept", "check" or "reject".
         reasons: sentences.
+        confidence: probability that the mean target error is below 3 mm.
+        expected_error_mm: of right registrations with such evidence half, and 90 %, have less than this.
         score_initial, score_final: similarity before and after (`DiffUSLib.similarity.regression`).
         displacement_mm: mean over the fans.
         displacement_axes_mm: mean over the fans along lateral, depth and elevation.
@@ -184,6 +77,8 @@ class RegistrationResult:
     image_scale: float
     verdict: str
     reasons: list[str]
+    confidence: float
+    expected_error_mm: tuple[float, float]
     score_initial: float
     score_final: float
     displacement_mm: float
@@ -299,7 +194,7 @@ class Alignment:
         for half in middle.halves():
             units, _ = yield from self._shown(search.climb(half, best.units[None], directions, "trust"))
             ends.append(self._correction_ras(units[0]))
-        return trust.mean_distance_mm(*ends, self.slices)
+        return trust.mean_distance_mm(ends[0], ends[1], self.slices)
 
     def _refined(self, anatomy: Anatomy, smooth: dict, fine: Objective, best: search.Optimum, directions):
         """The optimum with refined tissues, and these.
@@ -325,7 +220,7 @@ class Alignment:
         prior = self.settings.prior_units
         beginning = Progress("start", 0, 0.0, torch.eye(4, dtype=torch.float64))
         smooth, objectives = {}, []
-        few = _spread(self.slices, _COARSE_SLICES)
+        few = few_slices(self.slices)
         for scale, slices in ((WIDE, few), (COARSE, few), (MIDDLE, self.slices), (FINE, self.slices)):
             if scale.volume_mm not in smooth:
                 smooth[scale.volume_mm] = yield from search.told(smoothed(anatomy, scale.volume_mm), beginning)
@@ -386,14 +281,16 @@ class Alignment:
             halves_mm=halves_mm,
             prior_sigmas=float((best.units / self.settings.prior_units).square().mean().sqrt()),
         )
-        verdict, reasons = trust.judge(evidence)
+        judgement = trust.judge(evidence)
         moved = trust.displacements_mm(corrections[0], torch.eye(4, dtype=torch.float64), self.slices)
         own = torch.einsum("spi,sij->spj", moved, self.slices.transducer_to_ras[:, :3, :3])
         return RegistrationResult(
             correction_ras=corrections[0],
             image_scale=float(image_scale(best.units[None])),
-            verdict=verdict,
-            reasons=reasons,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            confidence=judgement.confidence,
+            expected_error_mm=judgement.expected_error_mm,
             score_initial=float(scores[0]),
             score_final=float(scores[1]),
             displacement_mm=float(moved.norm(dim=-1).mean()),
@@ -420,9 +317,24 @@ def register(
     return alignment.result
 
 
-def _spread(slices: UltrasoundSlices, count: int) -> UltrasoundSlices:
-    """At most `count` slices, evenly picked."""
-    return slices.subset(torch.linspace(0, len(slices.images) - 1, min(count, len(slices.images))).round())
+def seen_from(result: RegistrationResult, start: torch.Tensor, slices: UltrasoundSlices) -> RegistrationResult:
+    """A result for slices that had been moved by a start (4, 4), told for the slices as they were."""
+    total = result.correction_ras @ start
+    moved = trust.displacements_mm(total, torch.eye(4, dtype=torch.float64), slices)
+    lateral, depth, elevation = torch.einsum("spi,sij->spj", moved, slices.transducer_to_ras[:, :3, :3]).mean((0, 1))
+    return replace(
+        result,
+        correction_ras=total,
+        displacement_mm=float(moved.norm(dim=-1).mean()),
+        displacement_axes_mm=(float(lateral), float(depth), float(elevation)),
+        competitor_ras=None if result.competitor_ras is None else result.competitor_ras @ start,
+    )
+
+
+def few_slices(slices: UltrasoundSlices) -> UltrasoundSlices:
+    """The few slices, evenly picked, that the wide and the coarse scale look at."""
+    count = len(slices.images)
+    return slices.subset(torch.linspace(0, count - 1, min(_COARSE_SLICES, count)).round())
 
 
 def _check_overlap(volume: Volume, slices: UltrasoundSlices) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
+from DiffUSLib.acoustics import Anchor
 from DiffUSLib.registration.alignment import RegistrationResult
 
 
@@ -18,6 +20,8 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
     report = {
         "verdict": result.verdict,
         "reasons": result.reasons,
+        "confidence": result.confidence,
+        "expected_error_mm": {"median": result.expected_error_mm[0], "percentile_90": result.expected_error_mm[1]},
         "score_initial": result.score_initial,
         "score_final": result.score_final,
         "seconds": result.seconds,
@@ -33,6 +37,7 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
             "margin_sigmas": evidence.margin if math.isfinite(evidence.margin) else None,
             "competitor_mm": evidence.competitor_mm,
             "coverage": evidence.coverage,
+            "halves_mm": evidence.halves_mm,
             "prior_sigmas": evidence.prior_sigmas,
         },
         "frames_used": frames,
@@ -41,12 +46,16 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
     }
     if result.tissue is not None:
         report["tissue"] = {
-            "anchors": [
-                {"tissue": anchor.tissue, "intensity": anchor.intensity, "impedance_mrayl": anchor.impedance}
-                for anchor in result.tissue.anchors
-            ],
+            "anchors": _anchors(result.tissue.anchors),
             "gain_db": result.tissue.gain_db,
             "posterior_before": result.tissue.posterior_before,
             "posterior": result.tissue.posterior,
         }
     return report
+
+
+def _anchors(anchors: Iterable[Anchor]) -> list[dict]:
+    return [
+        {"tissue": anchor.tissue, "intensity": anchor.intensity, "impedance_mrayl": anchor.impedance}
+        for anchor in anchors
+    ]

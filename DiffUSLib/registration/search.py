@@ -11,7 +11,7 @@ import torch
 from DiffUSLib.registration.correction import UNITS
 from DiffUSLib.registration.objective import Objective
 
-_LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18), "trust": (0.4, 10)}
+_LEARNING_MM = {"broad": (2.0, 25), "coarse": (1.0, 25), "middle": (0.4, 18), "trust": (0.4, 10)}
 _CURVATURE_STEP_MM = 0.6  # wide enough to see the hill and not the kinks of trilinear interpolation
 _CURVATURE_REACH_MM = 1.0
 _NEWTON_ITERATIONS = 10
@@ -29,7 +29,7 @@ class Step:
     """Where the search stands.
 
     Args:
-        stage: "start", "coarse", "middle", "fine" or "tissue".
+        stage: "start", "broad", "coarse", "middle", "fine", "trust" or "tissue".
         iteration: within the stage, from 0.
         score: similarity or log-posterior of the best correction so far, comparable within a stage.
         units: (7,) the best correction so far.
@@ -61,9 +61,7 @@ def quasi_random_starts(count: int, spread_units: torch.Tensor, directions: torc
     return torch.cat([torch.zeros(1, UNITS, dtype=torch.float64), starts]).float()
 
 
-def rank(
-    objective: Objective, starts: torch.Tensor, keep: int, stage: str
-) -> Generator[Step, None, torch.Tensor]:
+def rank(objective: Objective, starts: torch.Tensor, keep: int, stage: str) -> Generator[Step, None, torch.Tensor]:
     """Yields while it scores the starts; returns the best `keep` of them."""
     scores = []
     for index, part in enumerate(starts.split(objective.chunk)):
@@ -124,9 +122,7 @@ def distinct(units: torch.Tensor, values: torch.Tensor, keep: int) -> torch.Tens
     return units[chosen]
 
 
-def gradients(
-    objective: Objective, units: torch.Tensor
-) -> Generator[None, None, tuple[torch.Tensor, torch.Tensor]]:
+def gradients(objective: Objective, units: torch.Tensor) -> Generator[None, None, tuple[torch.Tensor, torch.Tensor]]:
     """Log-posterior (B,) and its gradient (B, 7) at corrections (B, 7). Yields after each part of the work."""
     parts = []
     for part in units.split(objective.chunk):
@@ -151,9 +147,7 @@ def curvature(
     return values[0], slopes[0], (hessian + hessian.T) / 2
 
 
-def polish(
-    objective: Objective, start: torch.Tensor, directions: torch.Tensor
-) -> Generator[Step, None, Optimum]:
+def polish(objective: Objective, start: torch.Tensor, directions: torch.Tensor) -> Generator[Step, None, Optimum]:
     """Newton's method with bounded steps from one correction (7,). Returns the `Optimum`.
 
     The curvature costs as much as a dozen steps: it is kept for as long as the steps stay near its place.

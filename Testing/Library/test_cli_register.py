@@ -109,6 +109,18 @@ def test_nothing_is_written_when_input_is_wrong(sweep, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.igs.mha"]
 
 
+def test_wrong_starts_are_refused_before_anything_is_read(tmp_path):
+    absent = tmp_path / "absent.mrk.json"
+    for words, message in (
+        (("--start", "here"), "landmarks and two point lists"),
+        (("--start", "landmarks", absent), "two point lists"),
+        (("--start", "landmarks", absent, absent), "does not exist"),
+        (("--calibrate", "gain"), "knows no 'gain'"),
+    ):
+        with pytest.raises(DiffUSError, match=message):
+            run("register", "v.nii.gz", "f.igs.mha", "-o", tmp_path / "out.tfm", *words)
+
+
 def test_evaluate_refuses_wrong_choices(tmp_path):
     pytest.importorskip("nilearn")
     for words, message in (

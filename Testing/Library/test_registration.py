@@ -14,10 +14,10 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.registration import (
+    PRESETS,
     Alignment,
     RegistrationSettings,
     UltrasoundSlices,
-    alignment,
     register,
     search,
     slices_from_images,
@@ -28,6 +28,7 @@ from DiffUSLib.registration import (
 from DiffUSLib.registration.correction import LEVER_MM, correction_matrix, free_directions
 from DiffUSLib.registration.features import Anatomy, crop, smoothed
 from DiffUSLib.registration.objective import Objective, Scale
+from DiffUSLib.registration.verdict import FEATURES, VerdictModel, features_of, shipped_model
 from DiffUSLib.ultrasound.fan_detection import FanGeometry
 from DiffUSLib.ultrasound.observation import observe
 from Testing.Library.scenes import blobs
@@ -304,32 +305,50 @@ def test_uncertainty_equals_a_monte_carlo_of_corrections(scene):
 
 
 GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.4, 0.8)
+MODEL = VerdictModel(
+    weights={"contrast": 3.0, "margin": 2.0, "certainty": 2.0, "agreement": 3.0, "nearness": 3.0},
+    intercept=-8.0,
+    typical=features_of(GOOD),
+    accept=0.9,
+    reject=0.3,
+    error_weights={"certainty": -0.5, "agreement": -0.5},
+    error_intercept=0.0,
+    error_spread=2.0,
+)
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict", "word"),
+    ("change", "word"),
     [
-        ({}, "accept", "far better"),
-        ({"contrast": 5.5}, "check", "random"),
-        ({"contrast": 2.0}, "reject", "random"),
-        ({"contrast": 5.5, "margin": 1.0, "competitor_mm": 7.0}, "reject", "7 mm away"),
-        ({"gain": 4.0}, "check", "chance"),
-        ({"gain": 1.0}, "reject", "chance"),
-        ({"margin": 1.0, "competitor_mm": 7.0}, "check", "7 mm away"),
-        ({"uncertainty_mm": (0.3, 0.2, 3.0)}, "check", "elevational"),
-        ({"uncertainty_mm": (9.0, 0.2, 3.0)}, "reject", "lateral"),
-        ({"coverage": 0.5}, "check", "50%"),
-        ({"coverage": 0.1}, "reject", "10%"),
-        ({"prior_sigmas": 4.0}, "check", "tracking"),
-        ({"gain": 4.0, "margin": 3.0, "competitor_mm": 7.0}, "check", "chance"),
-        ({"gain": 4.0, "margin": 3.0, "competitor_mm": 7.0, "coverage": 0.5}, "reject", "chance"),
-        ({"contrast": 5.5, "coverage": 0.5}, "reject", "random"),
+        ({"contrast": 2.0}, "random"),
+        ({"margin": 0.5, "competitor_mm": 7.0}, "7 mm away"),
+        ({"uncertainty_mm": (0.3, 0.2, 6.0)}, "elevational"),
+        ({"uncertainty_mm": (6.0, 0.2, 3.0)}, "lateral"),
+        ({"halves_mm": 7.0}, "7.0 mm apart"),
+        ({"prior_sigmas": 4.0}, "tracking"),
+        ({"coverage": 0.2}, "20%"),
     ],
 )
-def test_verdicts(change, verdict, word):
-    given, reasons = trust.judge(replace(GOOD, **change))
-    assert given == verdict
-    assert word in " ".join(reasons)
+def test_every_doubt_lowers_the_verdict_and_is_told(change, word):
+    good, doubtful = trust.judge(GOOD, MODEL), trust.judge(replace(GOOD, **change), MODEL)
+    assert good.verdict == "accept" and len(good.reasons) == 1
+    assert word in " ".join(doubtful.reasons)
+    assert doubtful.verdict != "accept" and doubtful.confidence <= good.confidence
+
+
+def test_verdicts_follow_the_thresholds():
+    bad = replace(GOOD, contrast=1.2, halves_mm=8.0, uncertainty_mm=(3.0, 3.0, 8.0))
+    assert trust.judge(bad, MODEL).verdict == "reject"
+    odds = -8.0 + sum(MODEL.weights[name] * value for name, value in features_of(bad).items())
+    assert trust.judge(bad, MODEL).confidence == pytest.approx(1 / (1 + math.exp(-odds)))
+    assert trust.judge(replace(GOOD, coverage=0.05), MODEL).verdict == "reject"
+    assert trust.judge(replace(GOOD, coverage=0.2), MODEL).verdict == "check"
+
+
+def test_the_shipped_model_counts_nothing_the_wrong_way_round():
+    model = shipped_model()
+    assert set(model.weights) == set(FEATURES) and min(model.weights.values()) >= 0
+    assert 0 < model.reject <= model.accept <= 1 and model.error_spread > 1
 
 
 def perturbed(slices, translation, rotation_vector):
@@ -425,7 +444,7 @@ def test_another_volume_is_not_accepted(scene, aligned):
 
 
 def test_presets_follow_fewer_starts_than_they_score():
-    for preset in alignment.PRESETS.values():
+    for preset in PRESETS.values():
         assert preset.starts > preset.climbed > preset.refined >= 2
 
 
