@@ -111,6 +111,21 @@ def read_chosen_volume(options: argparse.Namespace) -> Volume:
     return read_volume(options.volume, options.series, options.phase, options.prefer)
 
 
+def read_volume_and_place(options: argparse.Namespace) -> tuple[Volume, dict]:
+    """The same, and for a report where it is and what was decided about that; it is told as well.
+
+    Raises:
+        DiffUSError: if there is none.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        volume = read_chosen_volume(options)
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, DiffUSWarning)]
+    for note in notes:
+        warnings.warn(note, DiffUSWarning, stacklevel=2)
+    return volume, {"file": volume.name, "ijk_to_ras": volume.ijk_to_ras.tolist(), "place_notes": notes}
+
+
 def numbers(count: int, example: str):
     """A type for argparse: `count` numbers with commas between them."""
 

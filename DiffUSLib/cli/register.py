@@ -10,7 +10,7 @@ from dataclasses import replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_chosen_volume, use_threads
+from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_volume_and_place, use_threads
 from DiffUSLib.cli.register_extras import (
     calibrated,
     calibration_report,
@@ -158,7 +158,7 @@ def run(arguments: argparse.Namespace) -> None:
     tracked, placed = read_placed(arguments, arguments.frames_file)
     count = 2 * DEFAULT_FRAMES + 1 if wanted else DEFAULT_FRAMES
     slices, used = make_slices(tracked, placed, arguments.frames, count)
-    volume = read_chosen_volume(arguments)
+    volume, volume_place = read_volume_and_place(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
     for sentence in maps.decision.sentences():
         print(sentence)
@@ -167,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
         kind = WideAlignment if arguments.search == "wide" else Alignment
         return follow(kind(volume, slices_moved(some, start), settings, maps))
 
-    result, extra = aligned(slices), {"volume": maps.decision.report()}
+    result, extra = aligned(slices), {"volume": volume_place | maps.decision.report()}
     if wanted:
         path = probe_path(tracked, placed, used, slices, start)
         moved = slices_moved(slices, start)

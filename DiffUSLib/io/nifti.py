@@ -80,7 +80,8 @@ def read_freesurfer(path: Path, phase: int | None = None) -> tuple[np.ndarray, n
         image = nibabel.freesurfer.MGHImage.from_filename(path)
         voxels = np.asarray(image.dataobj)
     except (OSError, EOFError, ValueError, zlib.error, nibabel.spatialimages.HeaderDataError) as error:
-        raise DiffUSError(f"{path} cannot be read as a FreeSurfer volume: it is cut off or damaged.") from error
+        what = f"{path} cannot be read as a FreeSurfer volume: it is cut off or damaged; export it as NIfTI."
+        raise DiffUSError(what) from error
     start = _choose_phase(path, phase, math.prod(voxels.shape[3:]))
     if not int(image.header["goodRASFlag"]):
         what = f"{path} does not say where it is in the patient; FreeSurfer's default place was taken."

@@ -3,12 +3,13 @@
 import argparse
 import json
 
+import nibabel
 import numpy as np
 import pytest
 import torch
 
 from DiffUSLib.cli import evaluate, register
-from DiffUSLib.errors import DiffUSError
+from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.evaluation import landmarks
 from DiffUSLib.io import read_transform, write_tracked_frames, write_transform
 
@@ -138,6 +139,20 @@ def test_evaluate_refuses_wrong_choices(tmp_path):
     assert not (tmp_path / "evaluation").exists()
 
 
+def test_where_the_volume_is_stands_in_the_report(tmp_path):
+    image = nibabel.Nifti1Image(np.zeros((5, 6, 7), np.int16), None)
+    image.set_sform(np.diag([2.0, 2, 2, 1]), 1)
+    image.set_qform(np.diag([2.0, -2, -2, 1]), 1)
+    nibabel.save(image, tmp_path / "two.nii")
+    words = ("register", tmp_path / "two.nii", "sweep.igs.mha", "-o", "out.tfm")
+    with pytest.warns(DiffUSWarning, match="two places"):
+        _, told = register.read_volume_and_place(parsed(*words))
+    assert told["file"] == "two.nii" and len(told["place_notes"]) == 1 and "sform" in told["place_notes"][0]
+    assert json.loads(json.dumps(told))["ijk_to_ras"] == np.diag([2.0, 2, 2, 1]).tolist()
+    _, told = register.read_volume_and_place(parsed(*words, "--prefer", "qform"))
+    assert told["place_notes"] == [] and told["ijk_to_ras"][1][1] == -2
+
+
 @pytest.fixture(scope="module")
 def simulated():
     pytest.importorskip("nilearn")
@@ -168,6 +183,7 @@ def test_a_simulated_sweep_is_put_right(simulated, shared_data, tmp_path):
     assert report["verdict"] == "accept"
     assert report["correction_ras"] == pytest.approx(correction, abs=1e-6)
     assert report["frames_used"] == [0, 1, 2]
+    assert report["volume"]["file"] == "mni_icbm152_t1.nii.gz" and report["volume"]["modality"] == "t1"
     assert len(report["uncertainty_mm"]) == 3 and report["score_final"] > report["score_initial"]
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
 
