@@ -131,6 +131,8 @@ def median_ms(task: Callable[[], object], device: torch.device, repeats: int, wa
 def _wait(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def peak_mb(task: Callable[[], object], device: torch.device) -> float:

@@ -17,17 +17,25 @@ def ras_to_index(ijk_to_ras: torch.Tensor) -> torch.Tensor:
     return torch.linalg.inv(ijk_to_ras.to(torch.float64))
 
 
+def product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+    """Matrix product (..., M, N) of small matrices (..., M, K) and (..., K, N), always in their own precision.
+
+    PyTorch's `@` rounds to three digits where TF32 or autocast are on, which would move points by a tenth of a mm.
+    """
+    return (left.unsqueeze(-1) * right.unsqueeze(-3)).sum(dim=-2)
+
+
 def transform_points(matrix: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
     """Points (..., 3) mapped by affine matrices (B, 4, 4): (B, ..., 3)."""
-    flat = points.reshape(-1, 3)
-    mapped = flat @ matrix[:, :3, :3].transpose(1, 2) + matrix[:, None, :3, 3]
-    return mapped.reshape(matrix.shape[0], *points.shape)
+    shift = matrix[:, :3, 3].reshape(-1, *[1] * (points.ndim - 1), 3)
+    return transform_vectors(matrix, points) + shift
 
 
 def transform_vectors(matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
     """Vectors (..., 3) turned and scaled by affine matrices (B, 4, 4), without their translation: (B, ..., 3)."""
-    flat = vectors.reshape(-1, 3)
-    return (flat @ matrix[:, :3, :3].transpose(1, 2)).reshape(matrix.shape[0], *vectors.shape)
+    columns = matrix[:, :3, :3].reshape(-1, *[1] * (vectors.ndim - 1), 3, 3).unbind(-1)
+    x, y, z = (component.unsqueeze(-1) for component in vectors.unbind(-1))
+    return columns[0] * x + columns[1] * y + columns[2] * z
 
 
 class Sampler:

@@ -66,6 +66,7 @@ def default_pose(maps: AcousticMaps) -> torch.Tensor:
     Raises:
         DiffUSError: if the maps hold no tissue.
     """
+    maps = maps.to("cpu")
     tissue = (maps.echogenicity > TISSUE_ECHOGENICITY).nonzero().double()
     if len(tissue) == 0:
         raise DiffUSError("there is no tissue in this volume; check its modality or give the pose yourself.")

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.acoustics.medium import BONE_MRAYL, TISSUE_ECHOGENICITY
-from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
+from DiffUSLib.geometry.sampling import Sampler, product, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.renderer import Renderer
@@ -154,13 +154,30 @@ class Features:
             samples=samples,
             clutter=False,
         )
+        self._anatomy, self._probe, self._step_mm = anatomy, probe, probe.depth_mm / samples
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
-        self._sample = Sampler(anatomy.channels.to(device).unbind(-1), (0.0, 0.0))
-        self._ras_to_index = ras_to_index(anatomy.maps.ijk_to_ras).float().to(device)
-        origins, directions = probe.scan_lines(dtype=torch.float32)
-        self._step_mm = probe.depth_mm / samples
-        depth = (torch.arange(samples) + 0.5) * self._step_mm
+        self._prepare(self._render.device)
+
+    def _prepare(self, device: torch.device) -> None:
+        """Edges where the renderer is."""
+        self._device = device
+        self._sample = Sampler(self._anatomy.channels.to(device).unbind(-1), (0.0, 0.0))
+        self._ras_to_index = ras_to_index(self._anatomy.maps.ijk_to_ras).float().to(device)
+        origins, directions = self._probe.scan_lines(dtype=torch.float32)
+        depth = (torch.arange(self._render.settings.samples) + 0.5) * self._step_mm
         self._points = (origins[:, None] + directions[:, None] * depth[:, None]).to(device)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes now: the CPU after the GPU ran out of memory."""
+        return self._render.device
+
+    def on_cpu(self) -> Features:
+        """The same on the CPU."""
+        changed = copy.copy(self)
+        changed._render = self._render.on_cpu()
+        changed._prepare(changed.device)
+        return changed
 
     def with_maps(self, maps: AcousticMaps) -> Features:
         """The same for other acoustic maps on the same grid; gradients reach them if they ask for it."""
@@ -174,7 +191,10 @@ class Features:
         """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power."""
         pose = transducer_to_ras.float()
         rendered = torch.log10(self._render.scan_lines(pose).power * gain + _FLOOR)
-        intensity, edge = self._sample(transform_points(self._ras_to_index @ pose, self._points))
+        if self._device != self.device:
+            self._prepare(self.device)
+        matrix = product(self._ras_to_index, pose.to(self.device))
+        intensity, edge = self._sample(transform_points(matrix, self._points))
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
         # A twentieth of the typical edge keeps flat regions from dividing by zero.
         return torch.stack([rendered, edge, along.square() / (edge + 0.05)], dim=1)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import functools
+import warnings
 from dataclasses import dataclass
 
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps
+from DiffUSLib.errors import DiffUSWarning
 from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Features, SmoothAnatomy
 from DiffUSLib.similarity import regression
@@ -47,6 +50,20 @@ FINE = Scale(1.0, 0.5, 64, 96, (15, 21))
 SHARP = Scale(0.4, 0.5, 64, 96, (15, 21))  # smoothing takes from interfaces what impedance gives them
 
 
+def _going_on_without_gpu_memory(method):
+    """Let a method of `Objective` start again on the CPU when the GPU runs out of memory, also in a backward pass."""
+
+    @functools.wraps(method)
+    def wrapped(self, *arguments):
+        try:
+            return method(self, *arguments)
+        except torch.OutOfMemoryError:
+            self.go_on_on_cpu()
+            return method(self, *arguments)
+
+    return wrapped
+
+
 class Objective:
     """Log-posterior of corrections.
 
@@ -72,12 +89,12 @@ class Objective:
         device: torch.device,
     ):
         observed = observe(slices, scale.lines, scale.samples, scale.image_mm)
-        self._values, self._weights = observed.values.to(device), observed.weights.to(device)
+        self._values, self._weights = observed.values, observed.weights
         self._features = Features(anatomy, observed.probe, scale.samples, device)
         self._window, self._gain = scale.window, 1.0
-        self._center = center_ras_mm.float().to(device)
-        self._poses = slices.transducer_to_ras.float().to(device)
-        self._prior = prior_units.to(device)
+        self._center = center_ras_mm.float()
+        self._poses = slices.transducer_to_ras.float()
+        self._prior = prior_units
         self._evidence = INDEPENDENT_SAMPLES * len(self._poses)
         self.chunk = max(1, _CHUNK_SAMPLES // self._values.numel())
 
@@ -99,9 +116,17 @@ class Objective:
             parts.append(part)
         return parts[0], parts[1]
 
+    def go_on_on_cpu(self) -> None:
+        """Leave a GPU that ran out of memory, which is told. Called on the CPU, the error that it handles goes on."""
+        device = self._features.device
+        if device.type == "cpu":
+            raise
+        warnings.warn(f"{device} ran out of memory; the alignment goes on, slower, on the CPU.", DiffUSWarning, 4)
+        self._features = self._features.on_cpu()
+
     def _poses_of(self, units: torch.Tensor) -> torch.Tensor:
         """(B S, 4, 4): correction after correction, the slices of each together."""
-        corrections = correction_matrix(units, self._center).to(self._poses)
+        corrections = correction_matrix(units, self._center.to(units.device)).to(self._poses)
         scale = image_scale(units).to(self._poses)
         scales = torch.diag_embed(torch.stack([scale, scale, scale, torch.ones_like(scale)], dim=1))
         return (corrections[:, None] @ self._poses[None] @ scales[:, None]).reshape(-1, 4, 4)
@@ -114,12 +139,15 @@ class Objective:
 
     def _score(self, units: torch.Tensor) -> torch.Tensor:
         channels = self._features(self._poses_of(units), self._gain)
-        return regression(channels, self._values, self._weights, self._window, len(self._poses))
+        # What is compared lies on the CPU and follows the features, which may leave a GPU without memory.
+        values, weights = self._values.to(channels.device), self._weights.to(channels.device)
+        return regression(channels, values, weights, self._window, len(self._poses)).cpu()
 
+    @_going_on_without_gpu_memory
     def score(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) similarity of (B, 7) corrections, without prior and gradient."""
         with torch.no_grad():
-            return torch.cat([self._score(part) for part in units.to(self._center.device).split(self.chunk)]).cpu()
+            return torch.cat([self._score(part) for part in units.cpu().split(self.chunk)])
 
     def posterior(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) log-posterior up to a constant, without gradient."""
@@ -127,23 +155,24 @@ class Objective:
 
     def differentiable_posterior(self, units: torch.Tensor) -> torch.Tensor:
         """(B,) log-posterior of a few corrections, of which gradients can be taken."""
-        units = units.to(self._center.device)
-        return (self._evidence * self._score(units) + self._log_prior(units)).cpu()
+        units = units.cpu()
+        return self._evidence * self._score(units) + self._log_prior(units)
 
     def _log_prior(self, units: torch.Tensor) -> torch.Tensor:
         return -0.5 * (units / self._prior.to(units)).square().sum(1)
 
+    @_going_on_without_gpu_memory
     def posterior_and_gradient(self, units: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(B,) log-posterior and its gradient (B, 7)."""
         values, gradients = [], []
-        for part in units.detach().to(self._center.device).split(self.chunk):
+        for part in units.detach().cpu().split(self.chunk):
             part = part.clone().requires_grad_()
             value = self.differentiable_posterior(part)
-            gradients.append(torch.autograd.grad(value.sum(), part)[0].cpu())
+            gradients.append(torch.autograd.grad(value.sum(), part)[0])
             values.append(value.detach())
         return torch.cat(values), torch.cat(gradients)
 
     def coverage(self, units: torch.Tensor) -> torch.Tensor:
         """(S,) share of each fan inside the volume after one correction (7,)."""
         with torch.no_grad():
-            return self._features.coverage(self._poses_of(units[None].to(self._center.device))).cpu()
+            return self._features.coverage(self._poses_of(units[None].cpu())).cpu()

@@ -68,6 +68,10 @@ class TissueObjective:
         self._objective, self._maps, self._shares, self._anchors = objective, anatomy.maps, shares, anchors
         self.spreads_mrayl = torch.tensor([_IMPEDANCE_SPREAD * anchor.impedance for anchor in anchors])
 
+    def go_on_on_cpu(self) -> None:
+        """Leave a GPU that ran out of memory."""
+        self._objective.go_on_on_cpu()
+
     def impedance(self, changes_mrayl: torch.Tensor) -> torch.Tensor:
         """(K, J, I) in MRayl after changes (A,) at the anchors. The curve is linear in them."""
         return self._maps.impedance + sum(
@@ -128,8 +132,12 @@ def refine_tissue(
         optimizer.zero_grad()
         moved = units + free @ pose
         changes, gain = tissue[:-1] * objective.spreads_mrayl, tissue[-1] * _GAIN_SPREAD_DB
-        value = objective.posterior(moved, changes, gain)
-        (-value).backward()
+        try:
+            value = objective.posterior(moved, changes, gain)
+            (-value).backward()
+        except torch.OutOfMemoryError:
+            objective.go_on_on_cpu()
+            continue
         first = float(value.detach()) if first is None else first
         if float(value.detach()) > best[0]:
             best = (float(value.detach()), moved.detach(), tissue.detach().clone())

@@ -106,23 +106,28 @@ def reverberation(impedance: torch.Tensor) -> torch.Tensor:
     padded = torch.nn.functional.pad(reflection, (0, count % 2))  # an added interface without contrast changes nothing
     even, odd = padded[..., 0::2], padded[..., 1::2]
     # Waves reach even interfaces at even half-steps and odd ones at odd half-steps, so each is updated in turn.
-    down, up = torch.zeros_like(even), torch.zeros_like(even)  # arriving at even interfaces from above and from below
-    first_layer = torch.zeros_like(even)
-    first_layer[..., 0] = 1.0
+    down, up = torch.ones_like(even[..., :1]), torch.zeros_like(even[..., :1])  # arriving at even interfaces
     echoes = []
     for step in range(count):
-        arriving = first_layer if step == 0 else down
-        rising, sinking = _cross(even, arriving, up)
+        # So many pairs of interfaces count: the wave has reached them, and what they send back arrives in time.
+        pairs = min(step + 1, count - step, even.shape[-1])
+        rising, sinking = _cross(even[..., :pairs], _of_length(down, pairs), _of_length(up, pairs))
         echoes.append(rising[..., 0])
         from_below = torch.nn.functional.pad(rising[..., 1:], (0, 1))
-        rising, sinking = _cross(odd, sinking, from_below)
-        down, up = torch.nn.functional.pad(sinking[..., :-1], (1, 0)), rising
+        up, sinking = _cross(odd[..., :pairs], sinking, from_below)
+        down = torch.nn.functional.pad(sinking, (1, 0))
     return torch.stack(echoes, dim=-1)
+
+
+def _of_length(values: torch.Tensor, length: int) -> torch.Tensor:
+    """Values (..., N) cut to a length, or with zeros up to it."""
+    return torch.nn.functional.pad(values, (0, length - values.shape[-1]))
 
 
 def _cross(s: torch.Tensor, from_above: torch.Tensor, from_below: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Amplitudes that leave interfaces upward and downward; energy-conserving signs."""
-    return from_below + s * (from_above - from_below), from_above + s * (from_above - from_below)
+    difference = from_above - from_below
+    return torch.addcmul(from_below, s, difference), torch.addcmul(from_above, s, difference)
 
 
 PROPAGATIONS = {"single_scatter": single_scatter, "steady_state": steady_state, "reverberation": reverberation}

@@ -14,7 +14,7 @@ import torch
 from DiffUSLib.acoustics.medium import Medium
 from DiffUSLib.acoustics.tissue_curves import with_curves
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
-from DiffUSLib.geometry.sampling import transform_points, transform_vectors
+from DiffUSLib.geometry.sampling import product, transform_points, transform_vectors
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.image_formation import artifacts, display, point_spread
@@ -125,12 +125,7 @@ class Renderer:
         self.needle: Needle | None = None
         if dtype not in (torch.float32, torch.float64):
             raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
-        try:
-            self._prepare(choose_device(device)[0])
-        except torch.OutOfMemoryError:
-            if self.device.type == "cpu":
-                raise
-            self._move_to_cpu()
+        self._prepare_with_memory(choose_device(device)[0])
 
     def changed_to(
         self,
@@ -149,7 +144,22 @@ class Renderer:
             shared = None
         elif shared is not None and changed.maps is not self.maps:
             shared = shared.at(changed.maps.ijk_to_ras) if changed.maps.has_voxels_of(self.maps) else None
-        changed._prepare(self.device, shared)
+        changed._prepare_with_memory(self.device, shared)
+        return changed
+
+    def _prepare_with_memory(self, device: torch.device, medium: Medium | None = None) -> None:
+        """Prepare there, or on the CPU if the memory there does not suffice."""
+        try:
+            self._prepare(device, medium)
+        except torch.OutOfMemoryError:
+            if device.type == "cpu":
+                raise
+            self._move_to_cpu()
+
+    def on_cpu(self) -> Renderer:
+        """This renderer on the CPU, for instance after a backward pass ran out of GPU memory."""
+        changed = copy.copy(self)
+        changed._prepare(torch.device("cpu"), self._fixed_medium if self.device.type == "cpu" else None)
         return changed
 
     def with_needle(self, needle: Needle | None) -> Renderer:
@@ -271,7 +281,7 @@ class Renderer:
 
         The coordinates lie in planes of memory, which is quicker to work with.
         """
-        matrix = ras_to_target @ pose
+        matrix = product(ras_to_target, pose)
         depth_mm = self._depth_mm if between else self._boundary_mm
         origins = transform_points(matrix, self._origins).movedim(-1, 0)[..., None]
         directions = transform_vectors(matrix, self._directions).movedim(-1, 0)[..., None]

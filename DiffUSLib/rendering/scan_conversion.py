@@ -74,9 +74,10 @@ class ScanConverter:
         self.mask = ((line >= 0) & (line <= 1) & (depth >= 0) & (depth <= 1)).to(device)
         """(H, W) bool: the pixels inside the fan."""
         # The ends of the lines lie half a step beyond the first and last sample, the outer lines at the sides of the
-        # fan.
+        # fan. What lies beyond the last sample takes its value: not by grid_sample, which cannot do this on MPS.
         across = (line * 2 - 1) * (1 - 1 / probe.lines)
-        grid_xy = torch.stack([depth * 2 - 1, across], dim=-1)
+        along = (depth * 2 - 1).clamp(1 / samples - 1, 1 - 1 / samples)
+        grid_xy = torch.stack([along, across], dim=-1)
         # Only pixels in the fan are interpolated, dealt out to one batch entry a thread: grid_sample shares work by
         # those.
         inside = grid_xy[self.mask.cpu()]
@@ -91,9 +92,7 @@ class ScanConverter:
     def __call__(self, lines: torch.Tensor) -> torch.Tensor:
         """(B, H, W) images of lines (B, L, N)."""
         batch = lines.shape[0]
-        values = F.grid_sample(
-            lines[None].expand(self._parts, -1, -1, -1), self._points, padding_mode="border", align_corners=False
-        )
+        values = F.grid_sample(lines[None].expand(self._parts, -1, -1, -1), self._points, align_corners=False)
         values = values.squeeze(-1).transpose(0, 1).reshape(batch, -1)[:, : self._count]
         image = lines.new_zeros(batch, self._shape[0] * self._shape[1])
         return image.index_copy(1, self._pixels, values).reshape(batch, *self._shape)

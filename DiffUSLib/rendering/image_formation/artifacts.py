@@ -34,4 +34,6 @@ def paper_blur(lines: torch.Tensor) -> torch.Tensor:
     weights = weights / weights.sum(dim=0)
     flat = lines.reshape(-1, rays, samples)
     padded = F.pad(flat[:, None], (0, 0, reach, reach), mode="replicate")[:, 0]
-    return torch.einsum("brsw,ws->brs", padded.unfold(1, 2 * reach + 1, 1), weights).reshape(lines.shape)
+    # A sum of shifted lines, not a product of matrices, which TF32 and autocast would round.
+    shifted = (padded[:, shift : shift + rays] * weight for shift, weight in enumerate(weights))
+    return torch.stack(list(shifted)).sum(dim=0).reshape(lines.shape)
