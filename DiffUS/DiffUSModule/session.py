@@ -80,10 +80,10 @@ class Session(VTKObservationMixin):
             self._onParameters()
 
     def deactivate(self):
-        """The module is closed: nothing runs, the user's layout is back, memory of the device is free."""
+        """The module is closed: nothing runs, the user's layout is back, memory is free."""
         self.isActive = False
         self.errands.endTask()
-        self.patient.cancel()
+        self.patient.release()
         self.image.renderer.stop()
         self.image.layout.hide()
         self._patientView.close()

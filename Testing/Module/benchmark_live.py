@@ -1,9 +1,12 @@
-"""How fast the whole path is: transform event -> rendered image -> slice view drawn. Prints a table.
+"""How long the main thread is held up, and how soon an image follows. Prints a table.
 
-    python Testing/Module/benchmark_live.py [--updates N] [--memory N]
+    python Testing/Module/benchmark_live.py [--moves N] [--memory N]
 
-The views are drawn by Mesa on the CPU here, so the 3D view, which Slicer draws on the graphics card, is left out of
-the measurement: the layout is a single slice view with the live image, as large as the image.
+The story: the sample head's CT, a new transducer, drags with the default image, with reverberation and with five
+planes, changes of the look, leaving and coming back. Every turn of the event loop is timed: what the module does
+there, waits for its thread included, without the drawing of the views, which Slicer leaves to the graphics card and
+this host to the processor. Beside the clock's time stands what the main thread computed itself, which tells most on a
+computer with other work.
 """
 
 import argparse
@@ -23,52 +26,111 @@ def resident_mb():
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def prepare(host):
-    """The module with the sample head's CT, a transducer, and one slice view that shows the live image."""
+class Story:
+    """Does things as a user and times the turns of the main thread.
+
+    Attributes:
+        turns: (milliseconds, milliseconds that the main thread computed) of all turns, by part of the story.
+    """
+
+    def __init__(self, host, widget):
+        self._host, self._widget, self._part = host, widget, ""
+        self.turns, self._frames = {}, []
+        widget.session.image.renderer.rendered.connect(self._onRendered)
+
+    def _onRendered(self, frame):
+        self._frames.append((time.perf_counter(), frame))
+
+    def turn(self, action):
+        """One turn of the event loop, timed."""
+        clock, computed = time.perf_counter(), time.thread_time()
+        action()
+        clock, computed = time.perf_counter() - clock, time.thread_time() - computed
+        self.turns.setdefault(self._part, []).append((clock * 1000, computed * 1000))
+
+    def events(self):
+        """A turn for what is due, and then the views."""
+        self.turn(self._host.qtApplication.processEvents)
+        self._host.app.processEvents()
+
+    def until(self, condition, seconds=120.0):
+        end = time.perf_counter() + seconds
+        while not condition() and time.perf_counter() < end:
+            self.events()
+
+    def wait_for_image(self, action):
+        count = len(self._frames)
+        self.turn(action)
+        self.until(lambda: len(self._frames) > count and self._widget.session.image.renderer.isIdle)
+
+    def drag(self, part, moves):
+        """Move in steps, each as soon as the image of the last has come; then rest.
+
+        Returns:
+            median of the milliseconds from a move to its image, and those from the last move to the full image.
+        """
+        import numpy as np
+        import slicer
+
+        self._part, delays = part, []
+        transform = self._widget.session.transducer.transform
+        start = slicer.util.arrayFromTransformMatrix(transform)
+        for step in range(moves):
+            matrix = start.copy()
+            matrix[:3, 3] += start[:3, 0] * 5.0 * np.sin(step / 9.0)
+            count, moved = len(self._frames), time.perf_counter()
+            self.turn(lambda matrix=matrix: slicer.util.updateTransformMatrixFromArray(transform, matrix))
+            self.until(lambda count=count: len(self._frames) > count)
+            delays.append((self._frames[-1][0] - moved) * 1000)
+        self.until(lambda: self._widget.session.image.renderer.isIdle)
+        return statistics.median(delays), (self._frames[-1][0] - moved) * 1000
+
+    def tell(self):
+        print(f"{'part (ms by the clock, computed)':40} {'turns':>5} {'median':>14} {'95 %':>14} {'longest':>14}")
+        for part, values in self.turns.items():
+            columns = [sorted(column) for column in zip(*values, strict=True)]
+            shown = [[column[int(share * (len(column) - 1))] for column in columns] for share in (0.5, 0.95, 1.0)]
+            print(f"{part:40} {len(values):5}", *(f"{clock:7.1f} {computed:6.1f}" for clock, computed in shown))
+
+
+def tell_story(host, widget, moves):
+    """The whole story; prints how soon images came and how long turns were."""
     import SampleData
-    import slicer
 
-    widget = host.load_module(ROOT / "DiffUS", "DiffUS")
+    story = Story(host, widget)
+    story._part = "volume and transducer"
     widget.logic.getParameterNode().volume = SampleData.SampleDataLogic.hostClick("DiffUS head (CT)")[0]
-    widget.ui.addButton.click()
-    host.wait_until(lambda: widget.session.transducer is not None, 120)
-    host.process_events(1.0)
-    node = slicer.app.layoutManager().layoutLogic().GetLayoutNode()
-    single = (
-        '<layout type="vertical"><item><view class="vtkMRMLSliceNode" singletontag="DiffUSImage"/></item></layout>'
-    )
-    node.AddLayoutDescription(7390, single)
-    slicer.app.layoutManager().hostResize(512, 512)
-    node.SetViewArrangement(7390)
-    host.process_events(0.3)
-    return widget
-
-
-def measure(host, widget, updates):
-    """Milliseconds of each update, drawn view included, and of the module's part alone."""
-    import numpy as np
-    import slicer
-
-    transform = widget.session.transducer.transform
-    start = slicer.util.arrayFromTransformMatrix(transform)
-    whole, own = [], []
-    for step in range(updates):
-        matrix = start.copy()
-        matrix[:3, 3] += start[:3, 0] * 5.0 * np.sin(step / 9.0)
-        begin = time.perf_counter()
-        slicer.util.updateTransformMatrixFromArray(transform, matrix)
-        host.qtApplication.processEvents()
-        middle = time.perf_counter()
-        host.app.processEvents()
-        whole.append((time.perf_counter() - begin) * 1000)
-        own.append((middle - begin) * 1000)
-    return whole, own
+    host.process_events(0.5)
+    story.wait_for_image(widget.ui.addButton.click)
+    lines = []
+    for part, name, attribute, value in (
+        ("drag", None, None, None),
+        ("drag with reverberation", "propagationCombo", "currentIndex", 2),
+        ("drag with five planes", "beamPlanesSpinBox", "value", 5),
+    ):
+        story._part = f"choice before: {part}"
+        if name:
+            widget.ui.propagationCombo.currentIndex = 0
+            story.wait_for_image(lambda name=name, a=attribute, v=value: setattr(getattr(widget.ui, name), a, v))
+        delay, rest = story.drag(part, moves)
+        lines.append(f"{part}: move to image {delay:.0f} ms (median), last move to full image {rest:.0f} ms")
+    story._part = "look"
+    for name, attribute, value in (
+        ("gainSlider", "value", 6), ("depthSlider", "value", 110), ("lookCombo", "currentIndex", 1),
+    ):  # fmt: skip
+        story.wait_for_image(lambda name=name, a=attribute, v=value: setattr(getattr(widget.ui, name), a, v))
+    story._part = "leave and come back"
+    story.turn(host.leave_module)
+    story.wait_for_image(lambda: host.enter_module("DiffUS"))
+    story.tell()
+    print("\n".join(lines))
+    return story
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=200, help="updates to time")
-    parser.add_argument("--memory", type=int, default=0, help="updates to watch the memory over")
+    parser.add_argument("--moves", type=int, default=60, help="moves of each drag")
+    parser.add_argument("--memory", type=int, default=0, help="moves to watch the memory over")
     arguments = parser.parse_args()
     from Testing.Host import start_host
 
@@ -77,22 +139,16 @@ def main():
 
     from DiffUSLib import one_core_left_free
 
-    widget = prepare(host)
-    probe, settings = widget.session.image.probe, widget.session.image.renderer._settings
     with one_core_left_free():
         threads = torch.get_num_threads()
-    print(f"{probe.lines} lines x {settings.samples} samples to {settings.width_px} x {settings.height_px}, "
-          f"{os.cpu_count()} CPUs, {threads} torch threads")  # fmt: skip
-    measure(host, widget, 20)
-    whole, own = measure(host, widget, arguments.updates)
-    for name, values in (("with drawn slice view", whole), ("module alone", own)):
-        slow = statistics.quantiles(values, n=20)[-1]
-        print(f"{name}: median {statistics.median(values):.1f} ms, 95% {slow:.1f} ms, "
-              f"{1000 / statistics.mean(values):.1f} per second")  # fmt: skip
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(f"{os.cpu_count()} CPUs, {threads} torch threads, load {load:.1f}")
+    widget = host.load_module(ROOT / "DiffUS", "DiffUS")
+    story = tell_story(host, widget, arguments.moves)
     if arguments.memory:
         before = resident_mb()
-        measure(host, widget, arguments.memory)
-        print(f"memory: {before:.0f} MB, after {arguments.memory} updates {resident_mb():.0f} MB")
+        story.drag("memory", arguments.memory)
+        print(f"memory: {before:.0f} MB, after {arguments.memory} moves {resident_mb():.0f} MB")
     problems = host.failures.take()
     host.close()
     return 1 if problems else 0

@@ -1,11 +1,14 @@
 """The live image never holds up the panel, and nothing that happens while an image is under way does harm."""
 
+import gc
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from Testing.Module.conftest import Images, image_of, wait_for_image
+from Testing.Module.benchmark_live import resident_mb
+from Testing.Module.conftest import SPHERE_RAS_MM, Images, add_ct, image_of, place, wait_for_image
 
 
 class SlowRendering:
@@ -201,3 +204,65 @@ def test_new_pixels_are_told_to_the_views_that_show_them_and_to_nobody_else(host
     assert mapped["DiffUSImage"] and not all(mapped.values())
     assert len(content) == 1
     assert counts == {"node": 0, **{name: int(mapped[name]) for name in slices}}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read from /proc")
+def test_leaving_the_module_gives_the_memory_back(host, placed):
+    """Maps of 10 million voxels take 128 MB; they are computed again on return."""
+    placed.ui.volumeSelector.setCurrentNode(None)
+    node = add_ct("Large", shape=(220, 220, 220))
+    host.leave_module()
+    gc.collect()
+    before = resident_mb()
+    host.enter_module("DiffUS")
+    x, y, z = SPHERE_RAS_MM
+
+    def choose():
+        placed.ui.volumeSelector.setCurrentNode(node)
+        place(placed, (x, y, z + 40), (x, y, z))
+
+    wait_for_image(host, placed, choose)
+    assert resident_mb() - before > 100
+    host.leave_module()
+    host.process_events(0.1)
+    gc.collect()
+    assert resident_mb() - before < 50
+    wait_for_image(host, placed, lambda: host.enter_module("DiffUS"))
+
+
+def test_a_result_outlives_a_listener_to_progress_that_fails(host, placed):
+    from DiffUSModule.work.background import BackgroundTask
+
+    seen, results = [], []
+
+    def work():
+        yield 1
+        yield 2
+        return "done"
+
+    def listen(value):
+        seen.append(value)
+        if value == 1:
+            raise ValueError
+
+    task = BackgroundTask(work, results.append, results.append, listen)
+    task._timer.stop()
+    task._thread.join(60)
+    with pytest.raises(ValueError):
+        task._check()
+    task._check()
+    assert seen == [1, 2]
+    assert results == ["done"]
+
+
+@pytest.mark.parametrize("shape", [(90, 90, 90), (5, 5, 5), (60, 60, 60)])
+def test_voxels_that_a_thread_will_read_outlive_those_of_the_node(host, placed, shape):
+    import slicer
+    from DiffUSModule.scene.volume_source import copyVolume
+
+    node = placed.session.parameters.volume
+    expected = slicer.util.arrayFromVolume(node).copy()
+    copy = copyVolume(node)
+    slicer.util.updateVolumeFromArray(node, np.zeros(shape, np.float32))
+    gc.collect()
+    assert np.array_equal(copy.toLibrary().voxels.numpy(), expected)

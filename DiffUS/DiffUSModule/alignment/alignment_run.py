@@ -209,7 +209,8 @@ class AlignmentRun(VTKObservationMixin):
         if self.state is not State.WAITING:
             return
         if patient.maps is not None:  # the session remembers the last wish only, which may be another one
-            self._run(self._makeJob(patient.maps))
+            makeJob, self._makeJob = self._makeJob, None  # with the volume that it holds
+            self._run(makeJob(patient.maps))
         elif not patient.isBusy:  # failed, or given up
             self.stop()
 

@@ -61,7 +61,8 @@ class VolumeCopy:
     """Voxels and place of a volume node, apart from the scene, for use in a thread.
 
     The voxels are the node's own until a thread reads them: copying a large volume would hold up the panel. Whoever
-    changes them meanwhile has the maps computed anew.
+    changes them meanwhile has the maps computed anew. The NumPy array holds VTK's: while it does, VTK puts voxels of
+    another size or type elsewhere and leaves these as they are.
 
     Attributes:
         name: of the node.

@@ -58,7 +58,9 @@ class VolumeSection(Section, VTKObservationMixin):
         """It follows the maps, and goes with its volume."""
         if patient.node is not self._shownNode:
             self.ui.impedanceButton.checked = False
-        elif patient.maps is not None and patient.maps is not self._shownMaps:
+        elif patient.maps is None:
+            self._shownMaps = None
+        elif patient.maps is not self._shownMaps:
             impedance_volume.updateImpedance(patient.node, patient.maps, self._shownMaps)
             self._shownMaps = patient.maps
 

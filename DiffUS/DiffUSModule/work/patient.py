@@ -91,6 +91,13 @@ class Patient(VTKObservationMixin):
             self._endTask()
             self.changed.emit()
 
+    def release(self):
+        """Let go of the maps, which may take a part of a GB; they are computed again when they are needed."""
+        self.cancel()
+        if self.maps is not None:
+            self._forget()
+            self.changed.emit()
+
     def _endTask(self):
         if self._task is not None:
             self._task.cancel()
