@@ -13,11 +13,12 @@ from DiffUSLib.acoustics.tissue import tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
-MRI_MODALITIES = ("t1", "t1c", "t2")
+MRI_MODALITIES = ("t1", "t1c", "t2", "flair")
 _CLASSES = {
     "t1": ("cerebrospinal fluid", "gray matter", "white matter"),
     "t1c": ("cerebrospinal fluid", "gray matter", "white matter"),
     "t2": ("white matter", "gray matter", "cerebrospinal fluid"),
+    "flair": ("cerebrospinal fluid", "white matter", "gray matter"),
 }
 _SHARES = (0.12, 0.48, 0.40)  # of a brain in fluid, gray and white matter; where the search starts
 _SAMPLES = 30_000
@@ -58,6 +59,11 @@ class Anchor:
 
 def check_modality(modality: str) -> None:
     """Refuse what is no MRI contrast that DiffUS knows."""
+    if modality == "pd":
+        raise DiffUSError(
+            "proton density MRI is not supported, as fluid and gray matter look alike in it; choose a T1 or T2 of the "
+            "same patient."
+        )
     if modality not in MRI_MODALITIES:
         raise DiffUSError(f"MRI modality '{modality}' is unknown; choose one of {', '.join(MRI_MODALITIES)}.")
 
@@ -67,12 +73,12 @@ def measure_anchors(volume: Volume, modality: str) -> tuple[Anchor, ...]:
 
     T1: a Gaussian mixture of three classes and their partial volumes is fitted to the intensities of the brain
     together with a smooth bias field. T2, where gray and white matter overlap: two classes around the main peak, and
-    fluid where it fills its surroundings. Contrast T1 gets a fourth anchor for enhancing tumor and vessels, T2 one
-    for edema between gray matter and fluid; both follow from the others.
+    fluid where it fills its surroundings. Contrast T1 gets a fourth anchor for enhancing tumor and vessels, FLAIR one
+    for edema, where anything is so bright, T2 one for edema between gray matter and fluid; all follow from the others.
 
     Args:
         volume: the MRI.
-        modality: "t1", "t1c" or "t2".
+        modality: one of `MRI_MODALITIES`.
 
     Returns:
         Anchors in increasing order of intensity.
@@ -95,16 +101,19 @@ def measure(volume: Volume, modality: str, head: Head) -> tuple[tuple[Anchor, ..
     names = _CLASSES[modality]
     anchors = [Anchor(name, float(mean + head.zero), float(spread)) for name, mean in zip(names, means, strict=True)]
     _, middle, bright = anchors
-    if modality == "t1c":
-        step = max(bright.intensity - middle.intensity, 3 * bright.spread)
-        anchors.append(Anchor("tumor", bright.intensity + 1.5 * step, bright.spread))
+    step = max(bright.intensity - middle.intensity, 3 * bright.spread)
+    brightest = float(head.intensities[head.brain].max()) + head.zero
+    if modality == "t1c" and bright.intensity + step < brightest:
+        anchors.append(Anchor("tumor", min(bright.intensity + 1.5 * step, brightest), bright.spread))
+    if modality == "flair" and bright.intensity + 0.5 * step < brightest:
+        anchors.append(Anchor("edema", min(bright.intensity + 1.5 * step, brightest), bright.spread))
     if modality == "t2":
         between = middle.intensity + 0.45 * (bright.intensity - middle.intensity)
         anchors.insert(2, Anchor("edema", between, middle.spread))
     return tuple(anchors), field
 
 
-def _brain_values(head: Head) -> tuple[np.ndarray, np.ndarray]:
+def brain_values(head: Head) -> tuple[np.ndarray, np.ndarray]:
     """Mask of the brain without the zeros in holes and at the border of a stripped brain, and its intensities."""
     mask = head.brain & (head.intensities > 0.02 * np.percentile(head.intensities[head.brain], 95))
     values = head.intensities[mask].astype(np.float64)
@@ -115,7 +124,7 @@ def _brain_values(head: Head) -> tuple[np.ndarray, np.ndarray]:
 
 def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     """Means of the three classes, dark to bright, their common spread, and the bias field."""
-    mask, values = _brain_values(head)
+    mask, values = brain_values(head)
     step = max(1, len(values) // _SAMPLES)
     full_basis = _quadratic_basis(mask, head.spacing_mm)
     if min(np.ptp(axis) * size for axis, size in zip(mask.nonzero(), head.spacing_mm[::-1], strict=True)) < _BIAS_MM:
@@ -129,6 +138,13 @@ def _measure_t1(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     fits = [_fit_mixture(sample, basis, start) for start in starts]
     _, means, spread, coefficients = max(fits, key=lambda fit: fit[0])
     return means, spread, np.exp((full_basis @ coefficients).clip(-_MOST_BIAS, _MOST_BIAS))
+
+
+def fit_classes(sample: np.ndarray) -> np.ndarray | None:
+    """Means of three classes, dark to bright, of a sample of a brain without a bias field; None without three."""
+    sample = sample[sample < _ENHANCING * np.percentile(sample, 95)]
+    fits = [_fit_mixture(sample, np.zeros((len(sample), 1)), start) for start in _starts(sample)]
+    return max(fits, key=lambda fit: fit[0])[1] if fits else None
 
 
 def _starts(sample: np.ndarray) -> list[np.ndarray]:
@@ -169,7 +185,7 @@ def _fit_mixture(sample: np.ndarray, basis: np.ndarray, means: np.ndarray) -> tu
 
 def _measure_t2(head: Head) -> tuple[np.ndarray, float, np.ndarray]:
     """Means of white matter, gray matter and fluid, the common spread of the matter, and no bias field (ones)."""
-    mask, values = _brain_values(head)
+    mask, values = brain_values(head)
     counts, edges = np.histogram(values, 128, range=(0.0, np.percentile(values, 99.8)))
     peak = edges[np.convolve(counts, np.ones(5), mode="same").argmax()] + (edges[1] - edges[0]) / 2
     below = peak - np.quantile(values[values < peak], 0.32)  # one standard deviation of the dark flank

@@ -10,12 +10,15 @@ import torch
 from scipy import ndimage
 
 from DiffUSLib.acoustics.histogram import find_background
+from DiffUSLib.acoustics.surroundings import skull_share
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 
 _WORKING_SPACING_MM = 2.0
-_WHOLE_HEAD_ML = 2400.0  # brains are at most 2.0 l (MNI space: 1.9 l), heads at least 2.8 l
-_DEEP_FRACTION = 0.7  # of the largest sphere inside the head: brain, without skull and scalp
+_LEAST_SKULL = 0.22  # of the directions; whole heads have at least 0.35, stripped brains at most 0.13
+_BRAIN_HEIGHT_MM = 140.0  # from the scalp to the base of an adult's brain
+_LEAST_BALL, _DEEP = 0.6, 0.7  # of the deepest place in a head: the smallest ball to believe, and brain without skull
+_BALL = 0.95  # of the largest ball that fits below the skull
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Head:
         depth_mm: (K, J, I) distance to the surface of the mask in mm; negative outside.
         whole_head: True if skull and scalp are in the volume.
         spacing_mm: distance of the coarse voxels along I, J, K in mm.
+        middle: (K, J, I) index of the middle of the largest ball in the brain, and its radius `reach_mm`.
     """
 
     intensities: np.ndarray
@@ -43,6 +47,8 @@ class Head:
     depth_mm: np.ndarray
     whole_head: bool
     spacing_mm: tuple[float, float, float]
+    middle: np.ndarray
+    reach_mm: float
 
 
 def find_head(volume: Volume) -> Head:
@@ -65,7 +71,7 @@ def find_head(volume: Volume) -> Head:
     otsu.SetOutsideValue(1)
     otsu.Execute(image)
     # Half of Otsu's threshold keeps dark gray matter and fluid; closing bridges the dark skull and sulci.
-    mask = image > 0.5 * otsu.GetThreshold()
+    raw = mask = image > 0.5 * otsu.GetThreshold()
     closing = [max(1, round(8.0 / size)) for size in spacing]
     opening = [max(1, round(4.0 / size)) if n > 8 else 0 for size, n in zip(spacing, image.GetSize(), strict=True)]
     closed = SimpleITK.BinaryMorphologicalClosing(mask, closing)
@@ -77,17 +83,63 @@ def find_head(volume: Volume) -> Head:
     inside = SimpleITK.GetArrayFromImage(mask).astype(bool)
     if not inside.any() or inside.all():
         raise DiffUSError(f"no head stands out in {volume.name or 'the volume'}; check that it is an MRI of a head.")
-    depth = SimpleITK.GetArrayFromImage(
-        SimpleITK.SignedMaurerDistanceMap(mask, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
-    )
-    whole_head = inside.sum() * np.prod(spacing) * 1e-3 > _WHOLE_HEAD_ML
+    depth = _depth_mm(mask)
+    upper = inside & _above_neck(inside, volume, (k, j, i))
+    deepest = np.array(np.unravel_index(np.where(upper, depth, -1.0).argmax(), depth.shape))
+    middle, reach_mm = _largest_ball(raw, upper, spacing)
+    if reach_mm < _LEAST_BALL * depth[upper].max():  # a cut through the fissure leaves no ball in half a head
+        middle, reach_mm = deepest, _DEEP * float(depth[upper].max())
+    whole_head = max(skull_share(array, inside, one, spacing) for one in (middle, deepest)) > _LEAST_SKULL
     brain = inside
     if whole_head:
-        deepest = np.array(np.unravel_index(depth.argmax(), depth.shape))
         grid = np.ogrid[tuple(slice(0, n) for n in depth.shape)]
-        squared = sum(((g - c) * s) ** 2 for g, c, s in zip(grid, deepest, spacing[::-1], strict=True))
-        brain = inside & (squared < (_DEEP_FRACTION * depth.max()) ** 2)
-    return Head(array, background.zero, background.value, (k, j, i), inside, brain, depth, bool(whole_head), spacing)
+        squared = sum(((g - c) * size) ** 2 for g, c, size in zip(grid, middle, spacing[::-1], strict=True))
+        brain = inside & (squared < (_BALL * reach_mm) ** 2)
+    return Head(
+        array,
+        background.zero,
+        background.value,
+        (k, j, i),
+        inside,
+        brain,
+        depth,
+        bool(whole_head),
+        spacing,
+        middle,
+        reach_mm,
+    )
+
+
+def _above_neck(inside: np.ndarray, volume: Volume, strides: tuple[int, int, int]) -> np.ndarray:
+    """(K, J, I) bool: all of it, but of a tall head only the upper part, where the brain is."""
+    k, j, i = (np.arange(n) * stride for n, stride in zip(inside.shape, strides, strict=True))
+    row = volume.ijk_to_ras[2].tolist()
+    height_mm = row[0] * i + row[1] * j[:, None] + row[2] * k[:, None, None]
+    low, high = np.percentile(height_mm[inside], [0, 100])
+    return height_mm >= max(low, high - _BRAIN_HEIGHT_MM)
+
+
+def _largest_ball(raw: SimpleITK.Image, inside: np.ndarray, spacing: tuple[float, ...]) -> tuple[np.ndarray, float]:
+    """Middle (K, J, I) and radius in mm of the largest ball in the brain, which the gap of a skull bounds.
+
+    Args:
+        raw: what is brighter than bone and fluid. Closing takes in sulci, but leaves the gap of the skull.
+        inside: (K, J, I) bool, the head above its neck.
+        spacing: of the voxels along I, J, K in mm.
+    """
+    closed = SimpleITK.BinaryMorphologicalClosing(raw, [max(1, int(2.5 / size)) for size in spacing])
+    filled = ndimage.binary_fill_holes(SimpleITK.GetArrayFromImage(closed).squeeze()).reshape(inside.shape)
+    solid = SimpleITK.GetImageFromArray((filled & inside).astype(np.uint8))
+    solid.SetSpacing(spacing)
+    depth = _depth_mm(solid)
+    return np.array(np.unravel_index(depth.argmax(), depth.shape)), float(depth.max())
+
+
+def _depth_mm(mask: SimpleITK.Image) -> np.ndarray:
+    """Distance to the surface of a mask, negative outside; the border of the grid is no surface."""
+    return SimpleITK.GetArrayFromImage(
+        SimpleITK.SignedMaurerDistanceMap(mask, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
+    )
 
 
 def find_intracranial(head: Head, matter: tuple[float, float]) -> np.ndarray:

@@ -74,9 +74,9 @@ def find_background(array: np.ndarray) -> Background:
     """The background of an MRI, whatever its value: below, among or far from the intensities of the anatomy.
 
     A value that many voxels have exactly and most of the border of the grid has is the background. It also is the zero
-    of the signal, unless it lies among the intensities (z-scores in a mask around which zeros were set) or far below
-    them (-1000 around a brain): then the darkest anatomy gets a third of the brightest signal. Without such a value,
-    noise at the dark end is the background.
+    of the signal, but for three: negative around an anatomy that is not (-1000 around a brain); among the intensities
+    (z-scores in a mask around which zeros were set); or far below them. In the latter two the darkest anatomy gets a
+    third of the brightest signal. Without such a value, noise at the dark end is the background.
     """
     border = np.concatenate(
         [face.ravel() for axis in range(3) for face in (array.take(0, axis), array.take(-1, axis))]
@@ -88,8 +88,10 @@ def find_background(array: np.ndarray) -> Background:
         if not anatomy.size:
             return Background(value, value)
         darkest, dark, bright = np.percentile(anatomy, [0.1, 1.0, 99.0])
+        if value < 0 <= anatomy.min():
+            return Background(value, 0.0)
         among = share_of(anatomy < value - 0.05 * (bright - dark)) > 0.03
-        far_below = value < dark - 1.5 * (bright - dark)
+        far_below = value < dark - 3.0 * (bright - dark)
         return Background(value, float(darkest - 0.5 * (bright - darkest)) if among or far_below else value)
     low, high = np.percentile(array, [0.1, 99.5])
     dark, _ = shorth(array[array < low + 0.25 * (high - low)], 0.5)

@@ -106,11 +106,22 @@ def unscaled_ct(array: np.ndarray) -> tuple[float, float] | None:
         between(shorth(core, 0.5)[1], 0.16, 0.13),
         between(share_of(relative[relative > 0.8] > 1.25), 0.01, 0.03),
         between(float(np.percentile(relative, 99.9)), 1.5, 1.8),
+        between(share_of((relative > 0.12) & (relative < 0.6)), 0.0002, 0.001),  # skin in part
     )
     if min(signs) < 0.5:
         return None
     soft, _ = shorth(core[core > 0.97], 0.4) if share_of(core > 0.97) > 0.2 else (1.0, 0.0)
     return background.zero, background.zero + soft * middle
+
+
+def looks_like_brain_ct(array: np.ndarray) -> bool:
+    """Whether it is all in the HU of a brain with negative values in it, in a background that was set."""
+    background = find_background(array)
+    if background.value not in (0.0, -1000.0, -1024.0):
+        return False
+    anatomy = array[array != background.value]
+    low, middle, high = np.percentile(anatomy, [1, 50, 99])
+    return low > -80 and 15 < middle < 60 and high < 150 and high - low > 15 and share_of(anatomy < 0) > 0.001
 
 
 def likely_rescaling(air: float, soft: float) -> tuple[float, float]:

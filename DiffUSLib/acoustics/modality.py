@@ -7,15 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from DiffUSLib.acoustics.anchors import measure
+from DiffUSLib.acoustics.contrast import tell_contrast
 from DiffUSLib.acoustics.head import find_head
 from DiffUSLib.acoustics.histogram import sample_voxels, share_of
-from DiffUSLib.acoustics.hounsfield import hounsfield_signs, likely_rescaling, unscaled_ct
+from DiffUSLib.acoustics.hounsfield import hounsfield_signs, likely_rescaling, looks_like_brain_ct, unscaled_ct
 from DiffUSLib.acoustics.label_signs import label_signs
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
-MODALITIES = ("ct", "t1", "t1c", "t2", "labels")
+MODALITIES = ("ct", "t1", "t1c", "t2", "flair", "labels")
 LEAST_CONFIDENCE = 0.5
+_CLIPPED = 0.012  # of the voxels: MRI is clipped at the 99 % quantile or above
 _ENHANCING = 1.6  # times white matter
 _ENHANCING_SHARE = 0.001
 
@@ -39,9 +41,8 @@ def detect_modality(volume: Volume) -> ModalityGuess:
     """Tell whether a volume is a label map, a CT in HU, or which MRI of the head.
 
     Labels are few whole numbers that neighbors share. In a CT, air, fat, soft tissue and bone lie where HU put them,
-    with little between air and fat. An MRI is recognized by shape, whatever the offset and scale of its intensities:
-    in T1 fluid is darker than brain, so the intensities of the brain tail off to the dark side, in T2 to the bright
-    side. Contrast shows only where enough of the brain enhances; else contrast T1 is told as T1.
+    with little between air and fat. An MRI is recognized by shape, whatever the offset and scale of its intensities,
+    see `tell_contrast`; contrast agent shows only where enough of the brain enhances, else contrast T1 is told as T1.
 
     Raises:
         DiffUSError: if the volume is constant, or is none of these for certain; the message names the choices.
@@ -69,7 +70,13 @@ def detect_modality(volume: Volume) -> ModalityGuess:
             f"HU would likely be {slope:g} x value {intercept:+g}: choose modality ct with the rescaling "
             f"{slope:g},{intercept:g}, or export it in HU."
         )
+    if looks_like_brain_ct(array):
+        raise DiffUSError(
+            f"{name} may be a CT of a brain without its skull (its values lie where HU put brain) or an MRI; choose "
+            "the modality (ct, t1, t1c, t2 or flair)."
+        )
     _refuse_probabilities(array, name)
+    _refuse_window(array, name)
     return _guess_contrast(volume)
 
 
@@ -84,30 +91,40 @@ def _refuse_probabilities(array: np.ndarray, name: str) -> None:
         )
 
 
-def _guess_contrast(volume: Volume) -> ModalityGuess:
-    head = find_head(volume)
-    brain = head.intensities[head.brain]
-    brain = brain[brain > 0.02 * np.percentile(brain, 95)]
-    if len(brain) < 100:
-        raise DiffUSError(f"no brain stands out in {volume.name or 'the volume'}; choose the modality yourself.")
-    low, middle, high = np.percentile(brain, [4, 50, 98])
-    tail = (high - middle) / max(middle - low, 1e-12)
-    if tail > 2.0:
-        return ModalityGuess(
-            "t2",
-            f"the brightest brain voxels, as fluid in T2, lie {tail:.1f} times as far from the middle as the darkest",
+def _refuse_window(array: np.ndarray, name: str) -> None:
+    """Many voxels at the lowest and at the highest value: bone, and an MRI does not clip so much of the head."""
+    values = array.ravel()
+    low, high = share_of(values == values.min()), share_of(values == values.max())
+    if low > 0.05 and high > _CLIPPED:
+        raise DiffUSError(
+            f"{high:.1%} of the voxels of {name} have its highest value, as bone in a CT that was windowed: its HU "
+            "are lost, so give the original CT; if it is an MRI, choose its modality (t1, t1c, t2 or flair)."
         )
-    reason = (
-        f"the darkest brain voxels, as fluid in T1, lie {1 / max(tail, 1e-12):.1f} times as far from the middle as "
-        "the brightest"
-    )
+
+
+def _guess_contrast(volume: Volume) -> ModalityGuess:
+    """T1, contrast T1, T2 or FLAIR.
+
+    Raises:
+        DiffUSError: if it is none of them for certain.
+    """
+    head = find_head(volume)
+    contrast = tell_contrast(head)
+    if not contrast.modality:
+        raise DiffUSError(
+            f"{volume.name or 'the volume'} is not recognized for certain: {contrast.reason}; if you know it, choose "
+            f"the modality ({', '.join(MODALITIES)}). PET and angiography cannot be used."
+        )
+    if contrast.modality != "t1":
+        return ModalityGuess(contrast.modality, contrast.reason, contrast.confidence)
     try:
         anchors, bias = measure(volume, "t1", head)
     except DiffUSError:
-        return ModalityGuess("t1", reason)
+        return ModalityGuess("t1", contrast.reason, contrast.confidence)
     white = anchors[-1].intensity - head.zero
     enhancing = head.brain & (head.intensities / bias > _ENHANCING * white)
     share = float(enhancing.sum() / head.brain.sum())
     if share > _ENHANCING_SHARE:
-        return ModalityGuess("t1c", f"{reason}, and {share:.1%} of the brain is far brighter than white matter")
-    return ModalityGuess("t1", f"{reason}; contrast agent, if there is any, does not show")
+        reason = f"{contrast.reason}; {share:.1%} of it is far brighter than white matter"
+        return ModalityGuess("t1c", reason, contrast.confidence)
+    return ModalityGuess("t1", f"{contrast.reason}; contrast agent, if any, does not show", contrast.confidence)

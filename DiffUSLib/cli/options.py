@@ -23,7 +23,7 @@ from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import LOOKS, RenderSettings, look
 
-MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "labels")
+MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "flair", "labels")
 
 STAGES = {
     "backscatter": {"backscatter": False},

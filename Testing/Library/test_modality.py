@@ -1,0 +1,179 @@
+"""What a volume is: recognized whatever its offset, scale, background and field of view, or refused in words."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from DiffUSLib.acoustics import acoustic_maps, detect_modality, maps_from_ct, maps_from_mri
+from DiffUSLib.acoustics.head import find_head
+from DiffUSLib.errors import DiffUSError
+from DiffUSLib.geometry.volume import Volume
+from DiffUSLib.samples.phantom import head_phantom
+
+# Label of the phantom -> signal. 0 air, 2 white, 3 gray, 24 and 4 fluid, 515 bone, 125 fat.
+_OTHERS = {57: 200, 77: 190, 31: 120, 98: 90, 30: 60, 118: 90, 125: 160, 515: 8, 516: 40}
+_SIGNALS = {
+    "flair": {0: 3, 2: 100, 3: 130, 24: 25, 4: 20} | _OTHERS,
+    "t2": {0: 3, 2: 90, 3: 135, 24: 330, 4: 330} | _OTHERS,
+    "pd": {0: 3, 2: 150, 3: 190, 24: 212, 4: 212, 515: 20} | _OTHERS,
+}
+
+
+@pytest.fixture(scope="module")
+def phantom():
+    return head_phantom(2.5)
+
+
+def mri(phantom, contrast):
+    labels = phantom.labels.voxels.numpy()
+    known = _SIGNALS[contrast]
+    signal = np.vectorize(known.get)(labels).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 4, labels.shape)
+    return np.abs(ndimage.gaussian_filter(signal, 0.5) + noise)
+
+
+def brain_mask(phantom):
+    mask = np.isin(phantom.labels.voxels.numpy(), [2, 3, 24, 4, 57, 77, 31, 98, 30])
+    return ndimage.binary_erosion(mask)
+
+
+def volume(array, phantom, dtype=torch.float32):
+    return Volume(torch.as_tensor(np.ascontiguousarray(array)).to(dtype), phantom.t1.ijk_to_ras, "this one")
+
+
+def modality(array, phantom):
+    return detect_modality(volume(array, phantom)).modality
+
+
+def refusal(array, phantom):
+    with pytest.raises(DiffUSError) as caught:
+        detect_modality(volume(array, phantom))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("slope", [1e-3, 1.0, 5.0, 1e6])
+@pytest.mark.parametrize("offset", [-1000.0, -160.0, 0.0, 1024.0])
+def test_a_head_is_an_mri_at_any_offset_and_scale(phantom, slope, offset):
+    if offset and slope == 1e6:
+        offset *= slope
+    assert modality(phantom.t1.voxels.numpy().astype(np.float64) * slope + offset, phantom) in ("t1", "t1c")
+
+
+def test_a_few_voxels_below_any_hu_make_no_ct(phantom):
+    array = phantom.t1.voxels.numpy() * 12.0
+    array.reshape(-1)[:20] = -900.0  # overshoot of a resampling kernel
+    assert modality(array, phantom) in ("t1", "t1c")
+
+
+@pytest.mark.parametrize("background", [-1000.0, -1.0, 0.0])
+def test_anchors_do_not_depend_on_the_background_that_was_set(phantom, background):
+    inside = brain_mask(phantom)
+    stripped = phantom.t1.voxels.numpy().round() * inside
+    reference = acoustic_maps(volume(stripped, phantom))
+    maps = acoustic_maps(volume(np.where(inside, stripped, background), phantom))
+    assert maps.modality == reference.modality
+    assert maps.decision.skull == "stripped"
+    for one, other in zip(maps.decision.anchors, reference.decision.anchors, strict=True):
+        assert one.intensity == pytest.approx(other.intensity, abs=4.0)
+    assert float((maps.impedance - reference.impedance)[torch.from_numpy(inside)].abs().mean()) < 0.005
+
+
+def test_z_scores_in_a_mask_of_zeros(phantom):
+    inside = brain_mask(phantom)
+    t1 = phantom.t1.voxels.numpy()
+    mean, spread = t1[inside].mean(), t1[inside].std()
+    maps = acoustic_maps(volume(np.where(inside, (t1 - mean) / spread, 0.0), phantom))
+    intensities = {anchor.tissue: anchor.intensity * spread + mean for anchor in maps.decision.anchors}
+    assert intensities["white matter"] == pytest.approx(190, rel=0.08)
+    assert intensities["gray matter"] == pytest.approx(135, rel=0.08)
+
+
+@pytest.mark.parametrize("contrast", ["flair", "t2"])
+def test_contrasts_are_told_and_mapped(phantom, contrast):
+    maps = acoustic_maps(volume(mri(phantom, contrast), phantom))
+    assert maps.modality == contrast
+    labels, known = phantom.labels.voxels, _SIGNALS[contrast]
+    intensities = {anchor.tissue: anchor.intensity for anchor in maps.decision.anchors}
+    for tissue, label in (("cerebrospinal fluid", 4), ("gray matter", 3), ("white matter", 2)):
+        assert intensities[tissue] == pytest.approx(known[label], abs=15)
+    assert float(maps.echogenicity[labels == 4].median()) < 0.2
+    assert float(maps.impedance[labels == 515].median()) > 4
+
+
+def test_proton_density_is_refused_by_name(phantom):
+    assert "proton density" in refusal(mri(phantom, "pd"), phantom)
+    with pytest.raises(DiffUSError, match="proton density"):
+        maps_from_mri(phantom.t1, "pd")
+
+
+@pytest.mark.parametrize("low, high", [(-160, 240), (-100, 1000), (-1000, 1000), (-1024, 3071), (-200, 300)])
+def test_clipped_ct_is_ct(phantom, low, high):
+    assert modality(phantom.ct.voxels.numpy().round().clip(low, high), phantom) == "ct"
+
+
+def test_ct_without_noise_or_with_padding_is_ct(phantom):
+    ct = phantom.ct.voxels.numpy()
+    assert modality(ndimage.median_filter(ct, 3).round(), phantom) == "ct"
+    padded = ct.copy()
+    padded[:, :12], padded[:, -12:] = -3024, -3024
+    assert modality(padded, phantom) == "ct"
+
+
+@pytest.mark.parametrize("slope, offset", [(1.0, 1024.0), (1.0, 1000.0), (20.0, 20000.0), (2e-5, 0.02)])
+def test_ct_without_hu_is_refused_with_its_likely_rescaling(phantom, slope, offset):
+    hu = phantom.ct.voxels.numpy().clip(-1000, 2000)
+    stored = hu * slope + offset
+    words = refusal(stored, phantom)
+    given = tuple(map(float, words.split("the rescaling ")[1].split(",  ")[0].rstrip(".").split(", or")[0].split(",")))
+    maps = maps_from_ct(volume(stored, phantom, torch.float64), rescaling=given)
+    soft = phantom.labels.voxels == 3
+    reference = maps_from_ct(phantom.ct)
+    assert maps.decision.rescaling == given
+    assert float((maps.impedance - reference.impedance)[soft].median()) == pytest.approx(0, abs=0.06)
+
+
+def test_windowed_ct_probabilities_and_blur_are_refused(phantom):
+    ct = phantom.ct.voxels.numpy()
+    assert "windowed" in refusal(((ct.clip(-160, 240) + 160) / 400 * 255).round(), phantom)
+    gray = (phantom.labels.voxels.numpy() == 3).astype(np.float32)
+    assert "probability" in refusal(ndimage.gaussian_filter(gray, 0.5), phantom)
+    pet = np.isin(phantom.labels.voxels.numpy(), [3, 31]) * 40.0 + (phantom.labels.voxels.numpy() == 2) * 11.0
+    assert "PET" in refusal(ndimage.gaussian_filter(pet, 2.0), phantom)
+
+
+def test_fractional_labels_are_told(phantom):
+    labels = phantom.labels.voxels.numpy()
+    classes = np.select([labels == 2, labels == 3, np.isin(labels, [4, 24])], [3, 2, 1], 0)
+    assert modality(classes, phantom) == "labels"
+    assert "whole numbers" in refusal(classes / 3.0, phantom)
+    assert modality(labels * np.float32(0.99999), phantom) == "labels"
+
+
+@pytest.mark.parametrize(
+    "part", [np.s_[30:50], np.s_[:, :, 36:], np.s_[25:, 20:70, 36:]], ids=["slab", "half", "half without its back"]
+)
+def test_the_skull_is_seen_in_parts_of_a_head(phantom, part):
+    assert find_head(Volume(phantom.t1.voxels[part], phantom.t1.ijk_to_ras)).whole_head
+
+
+def test_the_skull_of_a_newborn_is_seen(phantom):
+    small = phantom.t1.ijk_to_ras.clone()
+    small[:3] *= 0.72
+    assert find_head(Volume(phantom.t1.voxels, small)).whole_head
+
+
+def test_a_stripped_brain_has_no_skull(phantom):
+    assert not find_head(volume(phantom.t1.voxels.numpy() * brain_mask(phantom), phantom)).whole_head
+
+
+def test_the_decision_is_said_and_reported(phantom):
+    maps = acoustic_maps(phantom.t1)
+    first, second = maps.decision.sentences()
+    assert "contrast T1 (confidence" in first and "skull present" in second and "white matter" in second
+    assert maps.notes[:2] == (first, second)
+    report = maps.decision.report()
+    assert report["modality"] == "t1c" and report["skull"] == "present" and not report["modality_given"]
+    assert [anchor["tissue"] for anchor in report["anchors"]] == [a.tissue for a in maps.decision.anchors]
+    given = acoustic_maps(phantom.ct, "ct").decision
+    assert given.confidence is None and "as asked" in given.sentences()[0]
