@@ -88,7 +88,7 @@ def find_background(array: np.ndarray) -> Background:
         if not anatomy.size:
             return Background(value, value)
         darkest, dark, bright = np.percentile(anatomy, [0.1, 1.0, 99.0])
-        if value < 0 <= anatomy.min():
+        if value < 0 and darkest > max(value, -0.1 * bright):
             return Background(value, 0.0)
         among = share_of(anatomy < value - 0.05 * (bright - dark)) > 0.03
         far_below = value < dark - 3.0 * (bright - dark)

@@ -106,7 +106,6 @@ def unscaled_ct(array: np.ndarray) -> tuple[float, float] | None:
         between(shorth(core, 0.5)[1], 0.16, 0.13),
         between(share_of(relative[relative > 0.8] > 1.25), 0.01, 0.03),
         between(float(np.percentile(relative, 99.9)), 1.5, 1.8),
-        between(share_of((relative > 0.12) & (relative < 0.6)), 0.0002, 0.001),  # skin in part
     )
     if min(signs) < 0.5:
         return None

@@ -62,6 +62,7 @@ def detect_modality(volume: Volume) -> ModalityGuess:
     hounsfield = hounsfield_signs(array)
     if hounsfield.confidence >= LEAST_CONFIDENCE:
         return ModalityGuess("ct", hounsfield.reason, hounsfield.confidence)
+    _refuse_window(array, name)
     found = unscaled_ct(array)
     if found:
         slope, intercept = likely_rescaling(*found)
@@ -76,7 +77,6 @@ def detect_modality(volume: Volume) -> ModalityGuess:
             "the modality (ct, t1, t1c, t2 or flair)."
         )
     _refuse_probabilities(array, name)
-    _refuse_window(array, name)
     return _guess_contrast(volume)
 
 
@@ -85,7 +85,7 @@ def _refuse_probabilities(array: np.ndarray, name: str) -> None:
     low, high = float(array.min()), float(array.max())
     inner = (array[array > low] - low) / (high - low)
     middle = share_of((inner > 0.2) & (inner < 0.8))
-    if low == 0.0 and high in (1.0, 100.0, 255.0) and share_of(inner > 0.9) > 0.15 and middle < 0.45:
+    if low == 0.0 and (0.9 <= high <= 1.0 or high in (100.0, 255.0)) and share_of(inner > 0.9) > 0.15 and middle < 0.45:
         raise DiffUSError(
             f"{name} looks like a probability map or a blurred mask; choose the image that it was made from."
         )

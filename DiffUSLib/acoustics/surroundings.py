@@ -32,7 +32,7 @@ def skull_share(signal: np.ndarray, mask: np.ndarray, middle: np.ndarray, spacin
     in_grid = ((places >= 0) & (places <= last_index)).all(axis=0)
     inside = ndimage.map_coordinates(mask.astype(np.uint8), places, order=0) > 0
     values = ndimage.map_coordinates(signal, places, order=1)
-    level = float(np.median(values[:, :20])) or 1.0  # within 2 cm of the middle
+    level = float(np.median(values[:, :20][in_grid[:, :20]])) or 1.0  # within 2 cm of the middle
     found = []
     for ray_inside, ray_in_grid, ray in zip(inside & in_grid, in_grid, values, strict=True):
         last = np.flatnonzero(ray_inside)[-1:]
