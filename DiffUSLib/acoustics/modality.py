@@ -85,7 +85,8 @@ def _refuse_probabilities(array: np.ndarray, name: str) -> None:
     low, high = float(array.min()), float(array.max())
     inner = (array[array > low] - low) / (high - low)
     middle = share_of((inner > 0.2) & (inner < 0.8))
-    if low == 0.0 and (0.9 <= high <= 1.0 or high in (100.0, 255.0)) and share_of(inner > 0.9) > 0.15 and middle < 0.45:
+    is_share = low == 0.0 and (0.9 <= high <= 1.0 or high in (100.0, 255.0))
+    if is_share and share_of(inner > 0.9) > 0.15 and middle < 0.45:
         raise DiffUSError(
             f"{name} looks like a probability map or a blurred mask; choose the image that it was made from."
         )
