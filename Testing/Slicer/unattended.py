@@ -47,10 +47,13 @@ class Story:
             slicer.app.processEvents()
 
     def waitForImage(self, action, what):
-        """Do something that must lead to a new image, and wait for it; returns a copy of its pixels, (H, W)."""
-        before = self._images
+        """Do something that must lead to a new image, and wait for the last one; returns its pixels, (H, W)."""
+        before, session = self._images, self.session
         action()
-        self.waitFor(lambda: self._images > before and not self.session.patient.isBusy, f"an image after {what}")
+        self.waitFor(
+            lambda: self._images > before and not session.patient.isBusy and session.image.renderer.isIdle,
+            f"an image after {what}",
+        )
         return self.pixels()
 
     def pixels(self):
