@@ -67,7 +67,6 @@ def _make():
     model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Patient surface"))
     model.SetAttribute("DiffUS.Role", ROLE)
     model.SetSaveWithScene(False)  # it is made anew from the volume
-    model.SetSelectable(False)  # clicks and handles reach what is behind it
     model.CreateDefaultDisplayNodes()
     display = model.GetDisplayNode()
     display.SetSaveWithScene(False)
