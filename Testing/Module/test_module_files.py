@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,31 @@ def test_module_imports_nothing_heavy_at_start():
     allowed = {"slicer", "vtk", "qt", "ctk", "numpy", "SimpleITK", "DiffUSModule", "SampleData"}
     standard = {"enum", "typing", "os", "sys", "importlib", "json"}
     names = ("__init__", "library_path", "scene/__init__", "scene/sample_data")
-    names += tuple(f"parameters/{name}" for name in ("__init__", "gui_connection", "parameter_node", "parameter_sets"))
+    names += tuple(f"parameters/{name}" for name in ("__init__", "first_volume", "gui_connection", "parameter_node"))
+    names += ("parameters/parameter_sets",)
     for path in ("DiffUS.py", *(f"DiffUSModule/{name}.py" for name in names)):
         text = (ROOT / "DiffUS" / path).read_text(encoding="utf-8")
         for name in re.findall(r"^(?:from|import) ([\w]+)", text, re.M):
             assert name in allowed | standard, f"{path} imports {name}"
+
+
+def test_every_panel_belongs_to_a_section_and_knows_the_scene():
+    """One file of widgets a section; selectors get the scene from it; a closed part is its header alone."""
+    sections = (ROOT / "DiffUS" / "DiffUSModule" / "sections").glob("*.py")
+    used = {name for path in sections for name in re.findall(r'^    panel = "(\w+)"', path.read_text("utf-8"), re.M)}
+    files = {path.stem: path for path in (ROOT / "DiffUS" / "Resources" / "UI").glob("*.ui")}
+    assert used == files.keys() - {"DiffUS"}
+    for name, path in files.items():
+        root = ElementTree.parse(path).getroot()
+        top = root.find("widget")
+        assert (top.get("class"), top.get("name")) == ("qMRMLWidget", name)
+        told = {item.find("receiver").text for item in root.iter("connection") if item.find("sender").text == name}
+        for widget in root.iter("widget"):
+            properties = {item.get("name"): "".join(item.itertext()).strip() for item in widget.findall("property")}
+            if widget.get("class") == "ctkCollapsibleButton":
+                assert properties.get("collapsedHeight") == "0", widget.get("name")
+            if widget.get("class").startswith("qMRML") and widget is not top:
+                assert widget.get("name") in told, widget.get("name")
 
 
 def test_slicer_finds_no_annotation_without_use(host):
