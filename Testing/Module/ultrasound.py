@@ -37,9 +37,9 @@ def middle_of(case):
 @pytest.fixture(scope="session")
 def maps_of_head():
     """Acoustic maps of the head, computed once."""
-    from DiffUSLib.evaluation.protocol import patient
+    from DiffUSLib.evaluation.anatomies import patient
 
-    return patient()[1]
+    return patient("mni").maps
 
 
 @pytest.fixture
