@@ -184,7 +184,7 @@ def _dark_images(images, left) -> dict[int, str]:
     base = float(np.quantile(lowest, 0.05))
     top = float(np.quantile(sample[:, changing], 0.99))
     lit = (sample[:, changing] > base + _LIT * (top - base)).mean(1)
-    usual = float(np.quantile(lit, 0.9))
+    usual = float(lit.max())
     return problems | {
         index: "its image is dark" for index, share in zip(left, lit, strict=True) if share < _DARK_SHARE * usual
     }

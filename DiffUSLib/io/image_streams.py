@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from DiffUSLib.io.ultrasound_dicom import read_ultrasound_dicom
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".wmv", ".webm", ".m4v", ".mpg", ".mpeg")
 MOST_BYTES = 4 << 30
-_DUPLICATE_GRAY, _DUPLICATE_SHARE = 0.5, 0.1
+_DUPLICATE_GRAY, _DUPLICATE_SHARE = 0.75, 0.3  # mean change; share of what usually changes
 _EPOCH_S = (1e8, 4e9)  # times since 1970 until 2096; counters of images stay below, dates in digits above
 
 
@@ -73,13 +74,17 @@ def duplicates(images: np.ndarray) -> np.ndarray:
         images: (N, H, W) uint8.
     """
     step = max(1, min(images.shape[1:]) // 256)
-    change = [0.0] * len(images)
-    for index in range(1, len(images)):
-        before, now = (images[i, ::step, ::step].astype(np.int16) for i in (index - 1, index))
-        change[index] = float(np.abs(now - before).mean())
-    usual = float(np.quantile(change[1:], 0.75)) if len(images) > 1 else 0.0
+    small = images[:, ::step, ::step].astype(np.int16)
+    change = [float(np.abs(now - before).mean()) for before, now in pairwise(small)]
+    # A screen that is recorded faster than the scanner's images come repeats most of them.
+    usual = float(np.quantile(change, 0.95)) if change else 0.0
     limit = min(_DUPLICATE_GRAY, _DUPLICATE_SHARE * usual)
-    return np.array([index > 0 and value <= limit for index, value in enumerate(change)])
+    repeated, kept = np.zeros(len(images), dtype=bool), 0
+    for index in range(1, len(images)):
+        drift = float(np.abs(small[index] - small[kept]).mean())
+        repeated[index] = change[index - 1] <= limit and drift <= 2 * limit
+        kept = kept if repeated[index] else index
+    return repeated
 
 
 def _natural(name: str) -> list:

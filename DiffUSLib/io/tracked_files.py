@@ -14,7 +14,7 @@ from DiffUSLib.io.images import gray_8_bit
 from DiffUSLib.io.sequence_files import read_sequence_file, write_sequence_file
 from DiffUSLib.io.timestamps import seconds_of
 from DiffUSLib.io.tracked import TrackedFrames
-from DiffUSLib.io.transform_names import links_of
+from DiffUSLib.io.transform_names import TRACKED_FRAMES, links_of
 
 ORIENTATIONS = ("MF", "MN", "UF", "UN", "FM", "NM", "FU", "NU")
 _IMAGE_STATUS = "ImageStatus"
@@ -46,6 +46,7 @@ def read_tracked_frames(path: str | os.PathLike, orientation: str | None = None)
         orientation or fields.get("UltrasoundImageOrientation") or fields.get("ultrasound image orientation") or ""
     )
     images, spacing = _upright(gray_8_bit(pixels, notes), spacing, stored, str(path), notes)
+    _repeat_registration(rows, notes)
     transforms, problems = _transforms(rows)
     for name, matrix in _constants(fields).items():
         transforms.setdefault(name, matrix.repeat(len(images), 1, 1))
@@ -144,6 +145,19 @@ def _numbers(frames: Mapping[int, Mapping[str, str]], count: int, path: str, not
             f"The numbers of the frames ({numbers[0]} to {numbers[-1]}) have gaps; images follow their order."
         )
     return numbers
+
+
+def _repeat_registration(rows: list[dict[str, str]], notes: list[str]) -> None:
+    """A registration of the patient that only some frames hold, all the same, counts for the others, too."""
+    for name in sorted({key for row in rows for key in row if key.endswith("Transform")}):
+        ends = {end.lower() for found in links_of([name.removesuffix("Transform")]).values() for end in found}
+        told = {row[name] for row in rows if name in row}
+        holders = sum(name in row for row in rows)
+        is_registration = bool(ends & {"ras", "patient", "world"} and ends & set(TRACKED_FRAMES))
+        if is_registration and len(told) == 1 and holders < len(rows):
+            notes.append(f"{name} is the same in the {holders} of {len(rows)} frames that hold it; it counts for all.")
+            for row in rows:
+                row.setdefault(name, *told)
 
 
 def _transforms(rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, torch.Tensor], dict[str, dict[int, str]]]:

@@ -151,27 +151,26 @@ def _check_units(tracked: TrackedFrames, together, steps) -> None:
         DiffUSError: with what makes them look so.
     """
     way_out = "convert them, or say so (--units m; --units mm if they are right)"
-    for name, _ in steps:
+    for name, inverted in steps:
         lengths = pixel_lengths(together[name].reshape(-1, 4, 4))
-        pixel = float(lengths.max()) if split_transform_name(name)[0].lower() == "image" else 1.0
-        if 0 < pixel < SMALLEST_PIXEL_MM:
+        if "image" not in (end.lower() for end in split_transform_name(name)) or float(lengths.min()) <= 0:
+            continue
+        pixel = float(1 / lengths.min()) if inverted else float(lengths.max())
+        if pixel < SMALLEST_PIXEL_MM:
             rows = tracked.images.shape[1]
             raise DiffUSError(
                 f"{name} of {tracked.name or 'the sequence'} looks like meters: a pixel would be {pixel:.2g} mm and "
                 f"the whole image {pixel * rows:.2g} mm high; {way_out}."
             )
-    rigid = {}
+    reach = {}
     for name, _ in steps:
-        status = tracked.statuses.get(name)
-        if status is None or not bool(status.any()):
-            continue
-        matrices = tracked.transforms[name][status]
-        identities = (matrices - torch.eye(4, dtype=torch.float64)).abs().amax((1, 2)) < 1e-9
-        matrices = matrices[~identities]
-        if len(matrices) and float((pixel_lengths(matrices) - 1).abs().max()) < 1e-3:
-            rigid[name] = float(matrices[:, :3, 3].norm(dim=1).median())
-    if rigid and max(rigid.values()) < _LIKE_METERS and max(rigid.values()) > 0:
-        told = ", ".join(f"{name} {length:.3g}" for name, length in rigid.items())
+        matrices = tracked.transforms[name][tracked.statuses[name]] if name in tracked.transforms else torch.empty(0)
+        if len(matrices) > 1 and float((matrices[1:] - matrices[:-1]).abs().max()) > 1e-9:
+            lengths = matrices[:, :3, 3].norm(dim=1)
+            # Poses may count from the first one or from where the tracking was lost: zeros say nothing.
+            reach[name] = float(lengths.median()) if float(lengths.min()) > 0 else _LIKE_METERS
+    if reach and max(reach.values()) < _LIKE_METERS:
+        told = ", ".join(f"{name} {length:.3g}" for name, length in reach.items())
         raise DiffUSError(
             f"the translations of {tracked.name or 'the sequence'} look like meters ({told}): no tracker works within "
             f"5 mm; {way_out}."

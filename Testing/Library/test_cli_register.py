@@ -68,6 +68,13 @@ def test_valid_frames_become_slices_in_their_place(sweep):
     assert slices.transducer_to_ras[1, :3, 1].tolist() == pytest.approx([0, 1, 0], abs=0.01)
 
 
+def test_skipped_frames_stand_in_the_report(sweep):
+    report = register.tracking_report(register.place(register.read_tracked_frames(sweep[0])))
+    assert report["frames_skipped"] == [{"frame": 2, "reason": "ImageToReference is marked INVALID"}]
+    assert report["tracking"]["steps"] == ["ImageToReference"]
+    assert json.loads(json.dumps(report)) == report and "1 of 4 frames left out" in report["tracking"]["notes"][-1]
+
+
 def test_initial_transform_moves_the_frames(sweep, tmp_path):
     shift = torch.eye(4, dtype=torch.float64)
     shift[:3, 3] = torch.tensor([5.0, 6.0, 7.0])

@@ -301,6 +301,14 @@ def test_names_that_link_nothing_are_ignored_by_name(tmp_path):
     assert any("Calibration" in note and note.startswith("Ignored") for note in tracked.notes)
 
 
+def test_a_registration_of_the_first_frame_counts_for_all(tmp_path):
+    fields = frame_fields() | {"Seq_Frame0000_RasToReferenceTransform": words(a_rigid(9))}
+    tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))
+    matrices, valid = tracked.image_to("Ras")
+    assert bool(valid.all()) and "counts for all" in tracked.notes[0]
+    assert np.allclose(matrices[2], np.linalg.solve(a_rigid(9), a_rigid(2) @ np.diag([0.2, 0.2, 0.2, 1])))
+
+
 def test_a_transform_of_the_whole_file_counts_for_every_frame(tmp_path):
     fields = frame_fields() | {"ReferenceToRasTransform": words(a_rigid(9))}
     tracked = read_tracked_frames(write_mha(tmp_path / "s.mha", fields=fields))

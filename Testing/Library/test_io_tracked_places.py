@@ -259,6 +259,7 @@ def in_meters(matrices):
     [
         ({"ImageToReference": METERS @ IN_REFERENCE, "ReferenceToRas": in_meters(REGISTRATION)}, False),
         ({"ReferenceToImage": inverse(METERS @ IN_REFERENCE), "ReferenceToRas": in_meters(REGISTRATION)}, False),
+        ({"ImageToReference": in_meters(IN_REFERENCE), "ReferenceToRas": in_meters(REGISTRATION)}, False),
         ({"ProbeToTracker": in_meters(PROBE), "RasToTracker": in_meters(REFERENCE @ inverse(REGISTRATION))}, True),
     ],
 )
@@ -270,3 +271,5 @@ def test_meters_are_told_and_converted(transforms, calibrated):
     placed = place_frames(sequence.from_meters(), constants)
     assert bool(placed.valid.all()) and np.allclose(placed.image_to_patient, truth(), atol=1e-6)
     place_frames(a_sequence(APART), {"ImageToProbe": torch.from_numpy(CALIBRATION)})  # mm are not taken for meters
+    near = inverse(truth()[0] @ inverse(PIXELS)) @ truth()  # a short sweep that counts from its first frame, in mm
+    assert bool(place_frames(a_sequence({"ImageToReference": near})).valid.all())
