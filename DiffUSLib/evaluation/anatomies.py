@@ -18,6 +18,7 @@ from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.acoustics.labels import read_label_mapping
+from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_volume
 from DiffUSLib.simulator import body, heads
@@ -96,6 +97,10 @@ def _anatomy(name: str, folder: Path | None) -> Anatomy:
     if name.startswith("torso"):
         number = int(name.removeprefix("torso"))
         return body.torso(number, contrast=number % 2 == 1)
+    if folder is None:
+        raise DiffUSError(
+            f"the patient {name} comes from files; name the folder that holds {', '.join(_FILES[name])}."
+        )
     volumes = [_array(folder / file) for file in _FILES[name]]
     affine = volumes[0][1]
     if name == "synthseg":

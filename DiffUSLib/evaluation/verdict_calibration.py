@@ -211,7 +211,7 @@ def plot(path: Path, predictions: list[Prediction]) -> None:
     first.set(xlabel="confidence", ylabel=f"share below {RIGHT_MM:g} mm", title="patients not fitted (and how many)")
     second.loglog(median[right], errors[right], ".", label="right cases")
     line = np.geomspace(0.2, 5, 9)
-    spread = np.median([p.percentile_90_mm / p.median_mm for p in predictions])
+    spread = float(np.median([p.percentile_90_mm / p.median_mm for p in predictions]))
     second.loglog(line, line, color="gray", lw=1, label="predicted median")
     second.loglog(line, line * spread, color="gray", lw=1, ls="--", label="predicted 90 %")
     second.set(xlabel="predicted median error (mm)", ylabel="error (mm)")

@@ -98,7 +98,7 @@ def _read_fcsv(text: str) -> list[tuple[str, list[float]]]:
             where = [columns.index(axis) for axis in "xyz"] if columns else [1, 2, 3]
             label = columns.index("label") if "label" in columns else 11
             name = cells[label] if label < len(cells) else ""
-            rows.append((name, [s * float(cells[n]) for s, n in _zip3(sign, where)]))
+            rows.append((name, [s * x for s, x in _zip3(sign, [float(cells[n]) for n in where])]))
     return rows
 
 

@@ -144,11 +144,11 @@ class Alignment:
         starts = search.quasi_random_starts(
             (1 + preset.second_wind) * count, settings.prior_units, directions, settings.seed
         )
-        optima = yield from self._round(*objectives, starts[:count], directions)
+        optima = yield from self._round(objectives, starts[:count], directions)
         null_scores = yield from self._null_scores(fine, optima[0], directions)
         if trust.contrast(float(fine.score(optima[0].units[None])), null_scores) < trust.SECOND_WIND_CONTRAST:
             # Most likely the right hill was missed: look at more places before giving up.
-            optima += yield from self._round(*objectives, starts[count:], directions)
+            optima += yield from self._round(objectives, starts[count:], directions)
             optima.sort(key=lambda optimum: -optimum.posterior)
             null_scores = yield from self._null_scores(fine, optima[0], directions)
         tissue = None
@@ -158,8 +158,9 @@ class Alignment:
         seconds = time.perf_counter() - began
         self.result = replace(self._judged(fine, optima, null_scores, halves_mm, directions, seconds), tissue=tissue)
 
-    def _round(self, wide: Objective, coarse: Objective, middle: Objective, fine: Objective, starts, directions):
+    def _round(self, objectives: list[Objective], starts: torch.Tensor, directions: torch.Tensor):
         """One search from these starts; returns its best optimum and, if there is one elsewhere, the next best."""
+        wide, coarse, middle, fine = objectives
         preset = PRESETS[self.settings.preset]
         picked = yield from self._shown(search.rank(wide, starts, preset.climbed, "start"))
         # The tracker's own pose is always followed to the end of the coarse scale.
@@ -314,6 +315,7 @@ def register(
     alignment = Alignment(volume, slices, settings, maps)
     for _ in alignment.steps():
         pass
+    assert alignment.result is not None  # it ran to its end
     return alignment.result
 
 

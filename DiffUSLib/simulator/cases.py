@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -57,7 +58,7 @@ def make_case(
     scanner = BODY_SCANNER if anatomy.body else HEAD_SCANNER
     if another_machine:
         scanner = scanner.another(np.random.default_rng([seed, slices, 5]))
-    scene = {"scanner": scanner}
+    scene: dict[str, Any] = {"scanner": scanner}
     if tier in ("T3", "T4"):
         scene["speed_error"] = 0.03 * rng.choice([-1, 1])
         calibration = rigid(_direction(rng) * 1.0, _direction(rng) * np.deg2rad(1.0))
@@ -126,7 +127,8 @@ def _is_window(anatomy: Anatomy, entry: np.ndarray, outward: np.ndarray) -> bool
 
 def fan_targets(poses: np.ndarray, depth_mm: float = HEAD_SCANNER.depth_mm) -> np.ndarray:
     """(S, P, 3) target points in the Transducer frames: a grid over the fan, and the same 10 mm off both sides."""
-    lateral, depth, aside = np.meshgrid([-0.45, 0.0, 0.45], np.linspace(0.1, 0.95, 4) * depth_mm, [-10.0, 0.0, 10.0])
+    grid: Any = np.meshgrid([-0.45, 0.0, 0.45], np.linspace(0.1, 0.95, 4) * depth_mm, [-10.0, 0.0, 10.0])
+    lateral, depth, aside = grid
     points = np.stack([lateral * (depth + 10), depth, aside], axis=-1).reshape(-1, 3)
     return np.broadcast_to(points, (len(poses), *points.shape))
 

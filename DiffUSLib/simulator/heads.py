@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
@@ -32,9 +33,9 @@ def head_from_labels(labels: np.ndarray, affine: np.ndarray, seed: int = 0) -> A
     t1 = ndimage.gaussian_filter(t1.astype(np.float32), 0.6) * (1 + 0.06 * bias / np.abs(bias).max())
     t1 = np.abs(t1 + 4.0 * rng.normal(size=t1.shape))
     solid = white | np.isin(labels, _LESION)
-    soft = [ndimage.gaussian_filter(mask.astype(np.float32), 0.5) for mask in (gray, solid)]
+    soft_gray, soft_white = (ndimage.gaussian_filter(mask.astype(np.float32), 0.5) for mask in (gray, solid))
     inside = ndimage.binary_closing(brain, iterations=2)
-    return head(t1, *soft, inside, affine, seed, _middle(brain, affine))
+    return head(t1, soft_gray, soft_white, inside, affine, seed, _middle(brain, affine))
 
 
 def head_from_two_contrasts(t1c: np.ndarray, t2: np.ndarray, affine: np.ndarray, seed: int = 0) -> Anatomy:
@@ -57,7 +58,8 @@ def warped(anatomy: Anatomy, displace) -> Anatomy:
     index = np.moveaxis(np.indices(anatomy.seen.shape), 0, -1)
     points = displace(index @ anatomy.affine[:3, :3].T + anatomy.affine[:3, 3])
     names = ("seen", "echogenicity", "stiffness", "attenuation", "depth")
-    return replace(anatomy, **{name: anatomy.sample(name, points).astype(np.float32) for name in names})
+    maps: dict[str, Any] = {name: anatomy.sample(name, points).astype(np.float32) for name in names}
+    return replace(anatomy, **maps)
 
 
 def _middle(brain: np.ndarray, affine: np.ndarray) -> np.ndarray:
