@@ -43,13 +43,16 @@ _PARTS = {
 _BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 
 
-def fit(rows: list[dict[str, float]], errors_mm: np.ndarray, nothing_to_find: np.ndarray) -> VerdictModel:
+def fit(
+    rows: list[dict[str, float]], errors_mm: np.ndarray, nothing_to_find: np.ndarray, exact: np.ndarray
+) -> VerdictModel:
     """Fits the model to cases.
 
     Args:
         rows: N dictionaries of `feature_values`.
         errors_mm: (N,) mean target errors.
         nothing_to_find: (N,) bool: another anatomy, where nothing is right.
+        exact: (N,) bool: the error counts for the expected error, too.
     """
     names = list(FEATURES)
     matrix = np.array([[row[name] for name in names] for row in rows])
@@ -67,8 +70,9 @@ def fit(rows: list[dict[str, float]], errors_mm: np.ndarray, nothing_to_find: np
     odds = matrix @ weights + intercept
     accept, reject = _thresholds(1 / (1 + np.exp(-odds)), errors_mm, nothing_to_find)
     columns = [names.index(name) for name in _ERROR_FEATURES]
-    design = np.c_[np.ones(right.sum()), matrix[right][:, columns]]
-    level = np.log(np.maximum(errors_mm[right], 0.05))
+    told = right & exact
+    design = np.c_[np.ones(told.sum()), matrix[told][:, columns]]
+    level = np.log(np.maximum(errors_mm[told], 0.05))
     slopes = np.linalg.lstsq(design, level, rcond=None)[0]
     residual = level - design @ slopes
     return VerdictModel(
@@ -115,9 +119,11 @@ def features_of_row(row: dict) -> dict[str, float]:
     return feature_values(row["contrast"], row["margin"], row["uncertainty_mm"], row["halves_mm"], row["prior_sigmas"])
 
 
-def truth(rows: list[dict]) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) errors in mm, and (N,) bool: another anatomy than the one seen."""
-    return np.array([row["final_mm"] for row in rows]), np.array([row["tier"][1] == "5" for row in rows])
+def truth(rows: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(N,) errors in mm; (N,) bool: another anatomy than the one seen; (N,) bool: the truth is known exactly, and not
+    only to the distance of a sweep's frames."""
+    errors = np.array([row["final_mm"] for row in rows])
+    return errors, np.array([row["tier"][1] == "5" for row in rows]), np.array([row["tier"][0] != "S" for row in rows])
 
 
 @dataclass(frozen=True)
@@ -156,6 +162,7 @@ def reliability(predictions: list[Prediction]) -> dict[str, float]:
     """Expected calibration error, coverage of the predicted errors, and what is accepted."""
     confidence = np.array([p.confidence for p in predictions])
     right = np.array([p.right for p in predictions])
+    exact = right & np.array([p.row["tier"][0] != "S" for p in predictions])
     accepted = np.array([p.accepted for p in predictions])
     rejected = np.array([p.rejected for p in predictions])
     errors = np.array([p.row["final_mm"] for p in predictions])
@@ -174,8 +181,8 @@ def reliability(predictions: list[Prediction]) -> dict[str, float]:
         "right_ones_accepted": share(accepted, below2),
         "right_ones_rejected": share(rejected, below2),
         "wrong_ones_rejected": share(rejected, ~right),
-        "errors_below_predicted_median": share(errors <= np.array([p.median_mm for p in predictions]), right),
-        "errors_below_predicted_90": share(errors <= np.array([p.percentile_90_mm for p in predictions]), right),
+        "errors_below_predicted_median": share(errors <= np.array([p.median_mm for p in predictions]), exact),
+        "errors_below_predicted_90": share(errors <= np.array([p.percentile_90_mm for p in predictions]), exact),
     }
 
 
@@ -202,6 +209,7 @@ def plot(path: Path, predictions: list[Prediction]) -> None:
     right = np.array([p.right for p in predictions])
     errors = np.array([p.row["final_mm"] for p in predictions])
     median = np.array([p.median_mm for p in predictions])
+    exact = right & np.array([p.row["tier"][0] != "S" for p in predictions])
     first.plot([0, 1], [0, 1], color="gray", lw=1)
     for inside in _inside_bins(confidence):
         if inside.any():
@@ -209,7 +217,7 @@ def plot(path: Path, predictions: list[Prediction]) -> None:
             first.plot(x, y, "o", color="C0", ms=4 + 1.2 * inside.sum() ** 0.5)
             first.annotate(f"{inside.sum()}", (x + 0.03, y - 0.03))
     first.set(xlabel="confidence", ylabel=f"share below {RIGHT_MM:g} mm", title="patients not fitted (and how many)")
-    second.loglog(median[right], errors[right], ".", label="right cases")
+    second.loglog(median[exact], errors[exact], ".", label="right cases")
     line = np.geomspace(0.2, 5, 9)
     spread = float(np.median([p.percentile_90_mm / p.median_mm for p in predictions]))
     second.loglog(line, line, color="gray", lw=1, label="predicted median")

@@ -131,7 +131,9 @@ def test_a_fitted_verdict_is_calibrated_on_cases_that_follow_its_law():
 
 
 def test_another_anatomy_is_never_right():
-    errors, other = verdict_calibration.truth([row_of(9.0, 0.1), row_of(9.0, 0.1, "B5"), row_of(9.0, 0.1, "S5")])
+    rows = [row_of(9.0, 0.1), row_of(9.0, 0.1, "B5"), row_of(9.0, 0.1, "S5")]
+    errors, other, exact = verdict_calibration.truth(rows)
+    assert exact.tolist() == [True, True, False]
     assert errors.tolist() == [0.1, 0.1, 0.1] and other.tolist() == [False, True, True]
 
 
