@@ -48,6 +48,7 @@ _HOMES = {
     ),
     "similarity.metrics": ("compare_images",),
     "samples.phantom": ("head_phantom",),
+    "probes.craniotomy": ("open_craniotomy",),
     "probes.placement": ("default_pose", "snap_to_surface"),
     "geometry.pose": ("MOTIONS", "check_rigid", "look_at", "move", "rigid_matrix"),
     "probes.probe": ("Probe", "load_probe", "probe_names", "save_probe"),

@@ -59,6 +59,7 @@ def maps_from_ct(
     calibration: str | Path = DEFAULT_CALIBRATION,
     coupled: bool = True,
     rescaling: tuple[float, float] = (1.0, 0.0),
+    lumen: str = "air",
 ) -> AcousticMaps:
     """Acoustic maps of a CT volume.
 
@@ -70,13 +71,17 @@ def maps_from_ct(
         calibration: one of `calibration_names()`, or a CSV file with the columns hu, density_kg_m3, sound_speed_m_s
             and, if wanted, attenuation_db_cm_mhz.
         coupled: fill the air around the body with the coupling medium, as gel or saline does in an examination.
+        lumen: "air" or "fluid": what air inside the body is taken for. Bowel or a cavity may be filled with fluid when
+            the patient is scanned; lungs become fluid, too.
         rescaling: slope and intercept that make HU of the voxels, for instance (1, -1024) where 1024 was added.
 
     Raises:
-        DiffUSError: if the volume is constant, the rescaling has no slope, or the calibration is unknown or cannot be
-            read.
+        DiffUSError: if the volume is constant, the rescaling has no slope, the lumen is unknown, or the calibration is
+            unknown or cannot be read.
     """
     check_not_constant(volume)
+    if lumen not in ("air", "fluid"):
+        raise DiffUSError(f"the lumen '{lumen}' is unknown; choose air or fluid.")
     slope, intercept = rescaling
     if not (0 < slope < float("inf") and abs(intercept) < float("inf")):
         raise DiffUSError(
@@ -104,13 +109,19 @@ def maps_from_ct(
     echogenicity = interpolate(hu, knots, [row.echogenicity for row in rows])
     notes.append("Attenuation and echogenicity follow the HU; contrast-filled vessels are taken for bone.")
     outside = tissue("water")
-    if coupled:
-        exterior = _exterior_air(hu, volume.ijk_to_ras)
-        if bool(exterior.any()):
-            impedance = torch.where(exterior, outside.impedance_mrayl, impedance)
-            attenuation = torch.where(exterior, outside.attenuation_db_cm_mhz, attenuation)
-            echogenicity = torch.where(exterior, outside.echogenicity, echogenicity)
-            notes.append(f"The air around the body was replaced by the coupling medium ({outside.name}).")
+    exterior = _exterior_air(hu, volume.ijk_to_ras)
+    if lumen == "fluid":
+        inner = (hu.detach() < _SKIN_EDGE_HU) & ~exterior
+        fluid = tissue("water")
+        impedance = torch.where(inner, fluid.impedance_mrayl, impedance)
+        attenuation = torch.where(inner, fluid.attenuation_db_cm_mhz, attenuation)
+        echogenicity = torch.where(inner, fluid.echogenicity, echogenicity)
+        notes.append(f"Air inside the body, {float(inner.double().mean()):.1%} of the voxels, was taken for fluid.")
+    if coupled and bool(exterior.any()):
+        impedance = torch.where(exterior, outside.impedance_mrayl, impedance)
+        attenuation = torch.where(exterior, outside.attenuation_db_cm_mhz, attenuation)
+        echogenicity = torch.where(exterior, outside.echogenicity, echogenicity)
+        notes.append(f"The air around the body was replaced by the coupling medium ({outside.name}).")
     return AcousticMaps(
         impedance,
         attenuation,
@@ -119,7 +130,7 @@ def maps_from_ct(
         outside,
         "ct",
         tuple(notes),
-        decision=VolumeDecision("ct", rescaling=(slope, intercept), clamped_voxels=clamped),
+        decision=VolumeDecision("ct", rescaling=(slope, intercept), clamped_voxels=clamped, lumen=lumen),
     )
 
 

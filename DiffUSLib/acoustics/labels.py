@@ -19,6 +19,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 _MOST_NAMED = 12  # labels written out in a message
+_ENOUGH, _OWN_NUMBERS = 8, 500  # so many labels, or numbers this high, are no accident
 
 
 def label_set_names() -> tuple[str, ...]:
@@ -146,10 +147,26 @@ def fitting_label_sets(labels: list[int]) -> list[str]:
 
 
 def _fitting_set(labels: list[int]) -> str:
+    drawn = [label for label in labels if label != 0]
+    if len(drawn) == 1:
+        raise DiffUSError(
+            f"this is a mask: it has the label {drawn[0]} alone, which does not tell a tissue; choose a mapping file "
+            f"with a line label,tissue for 0 and {drawn[0]}, or the image that the mask belongs to."
+        )
+    if drawn == [1, 2, 4]:
+        raise DiffUSError(
+            "the labels 1, 2 and 4 are those of tumors in BraTS, which leave out the brain around them; choose the "
+            "MRI that they belong to, or a mapping file with a line label,tissue for each."
+        )
     fitting = fitting_label_sets(labels)
-    if len(fitting) == 1:
+    if len(fitting) == 1 and (len(drawn) >= _ENOUGH or max(drawn) > _OWN_NUMBERS):
         return fitting[0]
     known = ", ".join(label_set_names())
+    if len(fitting) == 1:
+        raise DiffUSError(
+            f"{_enumerate(drawn)} are too few to tell which label set they are of ({fitting[0]} has them all); "
+            f"choose a mapping: {known}, or a file with a line label,tissue for each."
+        )
     if fitting:
         raise DiffUSError(f"the labels fit several label sets ({', '.join(fitting)}); choose one of them as mapping.")
     nearest = {name: [x for x in labels if x not in read_label_mapping(name)] for name in _label_sets()}

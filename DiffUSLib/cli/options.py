@@ -16,7 +16,8 @@ from DiffUSLib.geometry.pose import check_rigid, look_at
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_transform, read_volume
 from DiffUSLib.io.nifti_place import PLACES
-from DiffUSLib.probes.placement import default_pose
+from DiffUSLib.probes.craniotomy import open_craniotomy
+from DiffUSLib.probes.placement import default_pose, snap_to_surface
 from DiffUSLib.probes.probe import Probe, load_probe
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
@@ -56,6 +57,7 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
         "--rescaling", type=numbers(2, "1,-1024"), metavar="SLOPE,INTERCEPT",
         help="make HU of the values of a CT: HU = SLOPE x value + INTERCEPT",
     )  # fmt: skip
+    patient.add_argument("--lumen", choices=("air", "fluid"), help="what air inside a body is, of a CT (default: air)")
     probe = parser.add_argument_group("transducer")
     probe.add_argument(
         "--probe", default="craniotomy_curvilinear", metavar="NAME|JSON", help="preset (see `diffus probes`) or file"
@@ -70,6 +72,10 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
         "--target", type=numbers(3, "40,-10,60"), metavar="R,A,S", help="point that it looks at, RAS in mm"
     )
     probe.add_argument("--roll", type=float, metavar="DEG", help="turn about the viewing direction (default: 0)")
+    probe.add_argument(
+        "--craniotomy", type=float, nargs="?", const=30.0, metavar="RADIUS",
+        help="remove scalp and skull in front of the transducer, RADIUS in mm (default: 30)",
+    )  # fmt: skip
     image = parser.add_argument_group("image")
     image.add_argument("--look", default="clinical", choices=LOOKS, help="default: clinical")
     image.add_argument("--propagation", choices=PROPAGATIONS, help="default: that of the look")
@@ -231,7 +237,7 @@ def _read_pose(options: argparse.Namespace) -> torch.Tensor | None:
 
 def make_maps(options: argparse.Namespace) -> AcousticMaps:
     """The acoustic maps of the volume; what was decided or assumed on the way is told."""
-    names = ("calibration", "mapping", "anchors", "rescaling")
+    names = ("calibration", "mapping", "anchors", "rescaling", "lumen")
     chosen = {name: getattr(options, name) for name in names}
     maps = acoustic_maps(read_chosen_volume(options), modality=options.modality, **_given(chosen))
     for note in maps.notes:
@@ -245,6 +251,18 @@ def surface_pose(maps: AcousticMaps) -> torch.Tensor:
     place = ", ".join(f"{value:.0f}" for value in pose[:3, 3].tolist())
     print(f"No pose was given: the transducer stands on the surface at RAS {place} mm and looks inward.")
     return pose
+
+
+def place_transducer(
+    options: argparse.Namespace, setup: Setup, maps: AcousticMaps
+) -> tuple[AcousticMaps, torch.Tensor]:
+    """The pose, and the maps with the craniotomy if one is asked for: a pose on the surface then is on the dura."""
+    pose = surface_pose(maps) if setup.pose is None else setup.pose
+    if options.craniotomy is None:
+        return maps, pose
+    opened = open_craniotomy(maps, pose, options.craniotomy)
+    print(opened.notes[-1])
+    return opened, snap_to_surface(opened, pose) if setup.pose is None else pose
 
 
 def warn_if_empty(renderer: Renderer, poses: torch.Tensor) -> None:

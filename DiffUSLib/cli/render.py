@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_image_path(arguments.output)
     setup = options.read_setup(arguments)
     maps = options.make_maps(arguments)
-    pose = options.surface_pose(maps) if setup.pose is None else setup.pose
+    maps, pose = options.place_transducer(arguments, setup, maps)
     renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
     options.warn_if_empty(renderer, pose)
     rendered = renderer(pose)

@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         check_folder(arguments.animation)
     setup = options.read_setup(arguments)
     maps = options.make_maps(arguments)
-    pose = options.surface_pose(maps) if setup.pose is None else setup.pose
+    maps, pose = options.place_transducer(arguments, setup, maps)
     renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
     poses = sweep_poses(pose, arguments.motion, *arguments.range, arguments.frames)
     options.warn_if_empty(renderer, poses)

@@ -94,6 +94,19 @@ def test_air_around_a_body_becomes_the_coupling_medium_but_air_inside_stays():
     assert float(maps.impedance[10, 10, 10]) < 0.001
 
 
+def test_air_inside_the_body_may_be_declared_fluid():
+    voxels = torch.full((20, 20, 20), -1000.0)
+    voxels[:, 4:16, 4:16] = 40.0
+    voxels[8:12, 8:12, 8:12] = -1000.0
+    maps = maps_from_ct(Volume(voxels, torch.eye(4)), lumen="fluid")
+    assert float(maps.impedance[10, 10, 10]) == pytest.approx(maps.outside.impedance_mrayl)
+    assert float(maps.echogenicity[10, 10, 10]) == 0.0
+    assert float(maps.impedance[10, 5, 5]) > 1.6
+    assert maps.decision.lumen == "fluid"
+    with pytest.raises(DiffUSError, match="air or fluid"):
+        maps_from_ct(Volume(voxels, torch.eye(4)), lumen="gel")
+
+
 def test_own_calibration(tmp_path):
     path = tmp_path / "mine.csv"
     path.write_text(

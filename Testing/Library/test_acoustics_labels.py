@@ -138,3 +138,27 @@ def test_several_shipped_sets_fit():
 def test_fractions_are_no_labels():
     with pytest.raises(DiffUSError, match="whole numbers"):
         maps_from_labels(labels(0.0, 0.5), "freesurfer")
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ((0, 1), "mask"),
+        ((0, 255), "mask: it has the label 255"),
+        ((0, 1, 2, 4), "BraTS"),
+        ((0, 1, 2, 3), "fast"),
+        ((0, 110, 116), "too few"),
+    ],
+)
+def test_masks_and_small_sets_are_not_read_as_anatomy(values, said):
+    with pytest.raises(DiffUSError, match=said):
+        maps_from_labels(labels(*values))
+
+
+def test_fast_by_name_and_wmparc_by_its_numbers():
+    maps = maps_from_labels(labels(0, 1, 2, 3), "fast")
+    assert maps.decision.label_set == "fast"
+    assert float(maps.impedance[0, 0, 3]) == pytest.approx(tissue("white matter").impedance_mrayl)
+    maps = maps_from_labels(labels(0, 4, 1012, 2012, 3012, 4012, 5001))
+    assert maps.decision.label_set == "freesurfer"
+    assert float(maps.impedance[0, 0, 4]) == pytest.approx(tissue("white matter").impedance_mrayl)

@@ -7,6 +7,7 @@ import torch
 from DiffUSLib.acoustics import AcousticMaps, tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid, look_at, move
+from DiffUSLib.probes.craniotomy import open_craniotomy
 from DiffUSLib.probes.placement import default_pose, snap_to_surface
 from Testing.Library.scenes import oblique_affine, voxel_positions_ras
 
@@ -44,6 +45,25 @@ def test_beneath_bone_the_face_rests_below_the_near_side_of_the_skull():
     )  # the search reaches the far side of the skull too
     assert np.linalg.norm(on_skin - center) == pytest.approx(80.0, abs=1.0)
     assert np.linalg.norm(on_brain - center) == pytest.approx(66.0, abs=2.0)
+
+
+def test_a_craniotomy_opens_scalp_and_skull_down_to_the_dura():
+    maps, center = ball(80.0, skull=(66.0, 74.0))
+    pose = look_at(center + np.array([20.0, 10.0, 100.0]), center)
+    opened = open_craniotomy(maps, pose, radius_mm=20.0)
+    face = snap_to_surface(opened, pose)[:3, 3].numpy()
+    assert np.linalg.norm(face - center) == pytest.approx(66.0, abs=2.5)  # on what was below the bone
+    changed = (opened.impedance != maps.impedance).nonzero().flip(1).double()
+    places = changed @ maps.ijk_to_ras[:3, :3].T + maps.ijk_to_ras[:3, 3]
+    along = (places - torch.from_numpy(center)) @ -pose[:3, 1]
+    distance = torch.linalg.norm(places - torch.from_numpy(center), dim=-1)
+    assert float((distance**2 - along**2).clamp_min(0).sqrt().max()) < 20.5  # only within the window
+    assert float(along.min()) > 0  # and on the near side
+    assert float(distance.min()) > 61.0  # and nothing of the brain
+    within = (distance < 78) & (distance > 67)
+    assert int(within.sum()) > 1000
+    with pytest.raises(DiffUSError, match="nothing to open"):
+        open_craniotomy(opened, pose, radius_mm=10.0)
 
 
 def test_looking_past_the_patient_is_told():
