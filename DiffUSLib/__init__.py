@@ -28,7 +28,7 @@ _HOMES = {
     "io.animation": ("write_animation",),
     "rendering.device": ("choose_device", "one_core_left_free", "release_memory"),
     "errors": ("DiffUSError", "DiffUSWarning"),
-    "ultrasound.fan_detection": ("FanGeometry", "detect_fan"),
+    "ultrasound.fan_detection": ("FanGeometry", "detect_fan", "fan_report", "read_fan", "write_fan"),
     "io": (
         "SkippedFrame",
         "frame_problems",

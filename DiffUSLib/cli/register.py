@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.cli.fan import add_fan_option, chosen_fan
 from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_volume_and_place, use_threads
 from DiffUSLib.cli.register_extras import (
     calibrated,
@@ -46,8 +47,8 @@ from DiffUSLib.registration import (
     square_pixels,
 )
 from DiffUSLib.registration.alignment import seen_from
-from DiffUSLib.ultrasound.fan_detection import detect_fan
-from DiffUSLib.ultrasound.observation import DEFAULT_FRAMES
+from DiffUSLib.ultrasound.fan_detection import fan_report
+from DiffUSLib.ultrasound.observation import DEFAULT_FRAMES, pixel_size_mm
 
 
 def add_parser(commands) -> None:
@@ -70,6 +71,7 @@ def add_parser(commands) -> None:
         "--frames", type=_frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
     )
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel size, if the file does not hold it")
+    add_fan_option(parser)
     parser.add_argument(
         "--orientation", choices=ORIENTATIONS, help="of the stored frames (default: what FRAMES says, else MF)"
     )
@@ -157,7 +159,7 @@ def run(arguments: argparse.Namespace) -> None:
     start = torch.eye(4, dtype=torch.float64) if landmarks is None else landmarks.correction_ras
     tracked, placed = read_placed(arguments, arguments.frames_file)
     count = 2 * DEFAULT_FRAMES + 1 if wanted else DEFAULT_FRAMES
-    slices, used = make_slices(tracked, placed, arguments.frames, count)
+    slices, used = make_slices(tracked, placed, arguments.frames, count, arguments.fan)
     volume, volume_place = read_volume_and_place(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
     for sentence in maps.decision.sentences():
@@ -178,11 +180,12 @@ def run(arguments: argparse.Namespace) -> None:
         extra["start"] = {"landmarks": len(landmarks.residuals_mm), "rms_mm": landmarks.rms_mm}
         print(f"{len(landmarks.residuals_mm)} landmarks fit with {landmarks.rms_mm:.1f} mm (root mean square).")
     if arguments.check_against is not None:
-        other = make_slices(*read_placed(arguments, arguments.check_against))[0]
+        other = make_slices(*read_placed(arguments, arguments.check_against), fan_file=arguments.fan)[0]
         second = seen_from(aligned(other), start, slices)
         agreement = compare_sweeps(result, second, slices)
         result = replace(result, verdict=agreement.verdict, reasons=[agreement.reason, *result.reasons])
         extra["second_sweep"] = {"distance_mm": agreement.distance_mm, "verdict": second.verdict}
+    extra["fan"] = fan_report(slices.fan, pixel_size_mm(slices.image_to_transducer[None]))
     _write(arguments, result, registration_report(result, used) | tracking_report(placed) | extra)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:
@@ -258,7 +261,11 @@ def place(
 
 
 def make_slices(
-    tracked: TrackedFrames, placed: PlacedFrames, frames: list[int] | None = None, count: int = DEFAULT_FRAMES
+    tracked: TrackedFrames,
+    placed: PlacedFrames,
+    frames: list[int] | None = None,
+    count: int = DEFAULT_FRAMES,
+    fan_file: str | None = None,
 ) -> tuple[UltrasoundSlices, list[int]]:
     """Slices of a tracked sequence in RAS, and the numbers of their frames.
 
@@ -266,6 +273,7 @@ def make_slices(
         tracked: the sequence.
         placed: where its frames are.
         frames: numbers of the frames to use; without it `count` of those that can be used, evenly spread.
+        fan_file: the fan or the probe; without it, the fan is looked for.
 
     Raises:
         DiffUSError: if a frame is not there or cannot be used, or no fan is found.
@@ -286,7 +294,8 @@ def make_slices(
     images, matrices = square_pixels(tracked.images.numpy()[good], placed.image_to_patient[good])
     picked = [good.index(index_of[number]) for number in frames]
     # The fan is the same in all frames: the more of them, the fewer shadows hide it.
-    return slices_from_images(images[picked], matrices[picked], detect_fan(images)), frames
+    fan = chosen_fan(fan_file, images, pixel_size_mm(matrices))
+    return slices_from_images(images[picked], matrices[picked], fan), frames
 
 
 def tracking_report(placed: PlacedFrames) -> dict:

@@ -43,6 +43,7 @@ class UltrasoundSlices:
         transducer_to_ras: (S, 4, 4) as the tracking says, in mm.
         probe: the fan.
         size_known: whether distances in the images are right, whatever the speed of sound was.
+        fan: where the fan lies in the images, if it was looked for or given.
 
     Raises:
         DiffUSError: if shapes do not fit together, there is no slice, an image is constant, or a pose is not rigid.
@@ -54,6 +55,7 @@ class UltrasoundSlices:
     transducer_to_ras: torch.Tensor
     probe: Probe
     size_known: bool = False
+    fan: FanGeometry | None = None
 
     def __post_init__(self):
         images = np.asarray(self.images, dtype=np.float32)
@@ -132,6 +134,11 @@ def square_pixels(images: np.ndarray, image_to_ras: torch.Tensor) -> tuple[np.nd
     return ndimage.zoom(images, zoom, order=1, grid_mode=False), matrices
 
 
+def pixel_size_mm(image_to_ras: torch.Tensor) -> float:
+    """Size in mm of the square pixels of (S, 4, 4) matrices."""
+    return float(torch.as_tensor(image_to_ras)[:, :3, :2].norm(dim=1).mean())
+
+
 def slices_from_images(
     images: np.ndarray,
     image_to_ras: torch.Tensor,
@@ -154,7 +161,7 @@ def slices_from_images(
     if square_pixels(images, matrices)[0].shape != images.shape:
         raise DiffUSError("the pixels are not square; resample the images with square_pixels first.")
     fan = fan or detect_fan(images)
-    size = float(matrices[:, :3, :2].norm(dim=1).mean())
+    size = pixel_size_mm(matrices)
     to_transducer = fan.image_to_transducer((size, size))
     axes = matrices[:, :3, :2] / size
     axes = torch.cat([axes, torch.linalg.cross(axes[:, :, 0], axes[:, :, 1]).unsqueeze(2)], dim=2)
@@ -165,7 +172,8 @@ def slices_from_images(
     rigid[:, :3, 3] = matrices[:, :3, 3]
     scaled = torch.diag(torch.tensor([size, size, size, 1.0], dtype=torch.float64))
     poses = rigid @ scaled @ torch.linalg.inv(torch.from_numpy(to_transducer))
-    return UltrasoundSlices(images, fan.mask, to_transducer, poses, fan.to_probe((size, size), frequency_mhz))
+    probe = fan.to_probe((size, size), frequency_mhz)
+    return UltrasoundSlices(images, fan.mask, to_transducer, poses, probe, fan=fan)
 
 
 @dataclass(frozen=True)

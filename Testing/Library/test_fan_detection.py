@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -28,7 +28,9 @@ def painted_fan(shape, apex, direction_deg, half_angle_deg, near, far, seed=0, b
     return np.minimum(image, 255).astype(np.uint8)
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+)
 @given(
     half_angle=st.floats(25, 50),  # with `near`: the face is at least 20 pixels wide
     near=st.floats(25, 80),
@@ -115,7 +117,7 @@ def test_intraoperative_images(shared_data, name, apex, half_angle, near, far, c
 def test_liver_sweep(shared_data):
     sitk = pytest.importorskip("SimpleITK")
     frames = sitk.GetArrayFromImage(sitk.ReadImage(str(shared_data / "liver_sweep35.igs.mha")))
-    for image in (frames, frames[0], frames[17], frames[34]):
+    for image in (frames, frames[17]):
         fan = detect_fan(image)
         assert fan.kind == "curvilinear"
         # Corners by hand on the brightest frame: face (288, 1) and (452, 1), deep (1, 494) and (736, 494), bottom 592.
@@ -129,7 +131,7 @@ def test_spine_phantom_is_linear(shared_data):
     sitk = pytest.importorskip("SimpleITK")
     path = shared_data / "plus_SpinePhantomFreehand.igs.mha"
     frames = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
-    for image in (frames, frames[0], frames[10], frames[20]):
+    for image in (frames, frames[10]):
         fan = detect_fan(image)
         assert fan.kind == "linear"
         left, top, right, bottom = 187, 12, 631, 601  # by hand

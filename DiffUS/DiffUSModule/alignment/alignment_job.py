@@ -44,6 +44,7 @@ def findFan(frames):
     images, matrices = square_pixels(frames.images, torch.from_numpy(frames.imageToRas))
     try:
         fan, problem = detect_fan(images), None
+        fan.to_probe((1.0, 1.0), 5.0)  # a fan of a kind that is not simulated is a problem, too
     except DiffUSError as error:
         fan, problem = None, error
     imageToRas = matrices.numpy()

@@ -73,4 +73,6 @@ def describeFan(fan, pixelMm):
         size = _("{opening:.0f}°, {depth:.0f} mm deep").format(
             opening=2 * fan.half_angle_deg, depth=(fan.far_px - fan.near_px) * pixelMm
         )
+    if not fan.is_sure:
+        return _("{kind}, {size}; not sure: check the outline").format(kind=kind, size=size)
     return f"{kind}, {size}"

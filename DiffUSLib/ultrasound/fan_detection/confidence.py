@@ -1,0 +1,132 @@
+"""How sure a fan is: what of its outline is seen, what lies inside and around it, and whether another explains it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy import ndimage
+
+from DiffUSLib.ultrasound.fan_detection.edges import EDGES, SEEN_STEP, edge_points, lit_shares, steps_seen
+from DiffUSLib.ultrasound.fan_detection.evidence import Evidence
+from DiffUSLib.ultrasound.fan_detection.geometry import FanGeometry
+
+_QUICK_POINTS = 24
+_WORDS = {
+    "left": "a side",
+    "right": "the other side",
+    "near": "the transducer's face",
+    "far": "the deep end",
+    "window": "the cut edge",
+}
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A fan with its confidence, and the measures behind it by name (shares from 0 to 1)."""
+
+    fan: FanGeometry
+    measures: dict[str, float]
+
+    @property
+    def rank(self) -> float:
+        """For the choice among fans: the confidence, between equal ones the closer fit, and the commoner kind."""
+        is_common = self.fan.kind != "trapezoid" and not self.fan.steer_deg
+        return self.fan.confidence * (0.9 + 0.1 * self.measures.get("fit", 0.0) + 0.005 * is_common)
+
+
+def quick_score(fan: FanGeometry, maps: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> float:
+    """How well a fan fits the maps of lit shares, in their pixels; more is better.
+
+    Args:
+        grid: rows and columns (broadcasting) of the pixels that are looked at inside.
+    """
+    inside = fan.contains(grid[1], grid[0])
+    if not inside.any():
+        return -1.0
+    at = edge_points(fan, _QUICK_POINTS)
+    if not len(at.points):
+        return -1.0
+    _, strength = steps_seen(maps[:: max(1, len(maps) - 1)], at, 1, 2)
+    outside = lit_shares(maps[0], at, np.array([2.0, 3.0, 4.0]))
+    good = np.where(strength > SEEN_STEP, 1.0, np.where(outside > 0.3, -1.0, 0.0))
+    edges = [good[at.edge == index].mean() for index in range(4) if (at.edge == index).any()]
+    lit = (maps[0][grid] > 0.05)[inside].mean()
+    return float(np.sum(edges) / 4 + 0.5 * lit)
+
+
+def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judgement:
+    """What speaks for a fan, in pixels of the full image, which `is_turned` if the transducer was not at the top."""
+    measures = {}
+    at = edge_points(fan)
+    factor = evidence.factor
+    reach = 4 + factor
+    shift, strength = steps_seen(evidence.smooth, at, reach, 3 + factor // 2)
+    seen = strength > SEEN_STEP
+    crisp = seen & (np.abs(shift) <= 1.0 + 0.25 * factor)
+    outside = lit_shares(evidence.smooth[0], at, np.arange(3.0, 6.0 + 2 * factor, 1.0))
+    if len(at.points):
+        measures["fit"] = float((seen & (np.abs(shift) <= 0.75)).mean())
+    # An edge of the image is a step; where the echoes only fade away, they grow steadily inward.
+    depths = [-np.arange(first, last + 1.0) * max(1.0, 0.5 * factor) for first, last in ((1, 3), (6, 10))]
+    shallow, deep = (lit_shares(evidence.deviation, at, depth) for depth in depths)
+    for index, name in enumerate(EDGES):
+        mine = at.edge == index
+        measures[f"{name}_shown"] = float(at.shown[index])
+        if mine.sum() < 4:
+            continue
+        measures[f"{name}_seen"] = float(seen[mine].mean())
+        measures[f"{name}_crisp"] = float(crisp[mine].mean())
+        places = np.nonzero(crisp[mine])[0]
+        measures[f"{name}_span"] = float((places[-1] - places[0] + 1) / mine.sum()) if len(places) else 0.0
+        on = mine & crisp
+        measures[f"{name}_sharp"] = float(np.median(shallow[on]) / max(np.median(deep[on]), 1e-9)) if on.any() else 0.0
+        measures[f"{name}_lit_outside"] = float((~crisp[mine] & (outside[mine] > 0.3)).mean())
+    rows, columns = np.indices(evidence.maps.shape[1:])
+    inside = fan.contains(columns * factor + (factor - 1) / 2, rows * factor + (factor - 1) / 2)
+    lit = evidence.maps[0]
+    if inside.sum() > 20:
+        measures["share"] = float(inside.mean())
+        measures["cover"] = float((lit[inside] > 0.1).mean())
+        for name, width in (("close", 5), ("around", 14)):
+            ring = ndimage.binary_dilation(inside, iterations=width) & ~ndimage.binary_dilation(inside, iterations=1)
+            if ring.sum() > 20:
+                steps = [float(one[inside].mean() - one[ring].mean()) for one in evidence.maps]
+                measures[f"step_{name}"] = max(steps)
+    if "step_close" not in measures or fan.half_angle_deg > 88:
+        return Judgement(replace(fan, confidence=0.0), measures)
+    factors = _doubts(fan, measures, is_turned)
+    doubts = tuple(words for factor, words in sorted(factors) if factor < 0.9)
+    confidence = float(np.prod([factor for factor, _ in factors]))
+    return Judgement(replace(fan, confidence=confidence, doubts=doubts[:3]), measures)
+
+
+def _ramp(value: float, low: float, high: float, least: float) -> float:
+    """`least` up to `low`, 1 from `high` on."""
+    return float(least + (1 - least) * np.clip((value - low) / (high - low), 0, 1))
+
+
+# The limits below were chosen on the synthetic screens of Testing/measure_fan_detection.py, seeds from 1000 on.
+def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> list[tuple[float, str]]:
+    """Factors of the confidence, each with what it means for people."""
+    factors = []
+    for name, words in _WORDS.items():
+        if f"{name}_crisp" in measures:
+            seen, sharp, beyond = (measures[f"{name}_{what}"] for what in ("crisp", "sharp", "lit_outside"))
+            factors.append((_ramp(seen, 0.1, 0.55, 0.4), f"{words} is hardly seen"))
+            factors.append((_ramp(sharp, 0.1, 0.45, 0.4), f"the echoes fade away toward {words}"))
+            factors.append((_ramp(-beyond, -0.4, -0.05, 0.4), f"something bright lies beyond {words}"))
+        elif name != "window" and not (name == "near" and fan.kind == "sector"):
+            factors.append((0.7, f"{words} is not in the picture"))
+    factors.append((_ramp(measures["share"], 0.005, 0.025, 0.2), "it is small"))
+    factors.append((_ramp(measures["step_close"], 0.2, 0.55, 0.2), "it hardly differs from what is around it"))
+    factors.append((_ramp(measures["cover"], 0.2, 0.7, 0.2), "most of it is black"))
+    if fan.kind == "trapezoid" and is_turned:
+        factors.append((0.85, "such fans are rarely turned"))
+    if fan.kind == "curvilinear":
+        # A face longer than the image is deep is rare: a dark near field looks like that, too. With the opening of a
+        # phased array it is suspicious earlier.
+        depths = (fan.far_px - fan.near_px) / (2 * fan.near_px * np.deg2rad(fan.half_angle_deg))
+        usual = (1.4, 1.7) if 36 < fan.half_angle_deg < 50 else (0.9, 1.15)
+        factors.append((_ramp(depths, *usual, 0.7), "the near field may be black"))
+    return factors
