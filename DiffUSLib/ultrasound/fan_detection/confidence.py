@@ -19,6 +19,7 @@ _WORDS = {
     "far": "the deep end",
     "window": "the cut edge",
 }
+_SHARP = {"near": (0.15, 0.5), "far": (0.25, 0.65)}
 
 
 @dataclass(frozen=True)
@@ -93,12 +94,26 @@ def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judg
             if ring.sum() > 20:
                 steps = [float(one[inside].mean() - one[ring].mean()) for one in evidence.maps]
                 measures[f"step_{name}"] = max(steps)
+        measures["faint_beyond"] = _faint_beyond(fan, lit, rows * factor, columns * factor, inside)
     if "step_close" not in measures or fan.half_angle_deg > 88:
         return Judgement(replace(fan, confidence=0.0), measures)
     factors = _doubts(fan, measures, is_turned)
     doubts = tuple(words for factor, words in sorted(factors) if factor < 0.9)
     confidence = float(np.prod([factor for factor, _ in factors]))
     return Judgement(replace(fan, confidence=confidence, doubts=doubts[:3]), measures)
+
+
+def _faint_beyond(fan: FanGeometry, lit: np.ndarray, y: np.ndarray, x: np.ndarray, inside: np.ndarray) -> float:
+    """How much more is lit beyond the deep end than elsewhere outside, as where echoes sink into the noise."""
+    depth = fan.far_px - fan.near_px
+    longer = replace(fan, far_px=fan.far_px + 0.25 * depth).contains(x, y)
+    shorter = replace(fan, far_px=fan.far_px + 0.04 * depth).contains(x, y)
+    beyond = longer & ~shorter
+    elsewhere = ~ndimage.binary_dilation(inside | beyond, iterations=3)
+    if beyond.sum() < 30 or elsewhere.sum() < 30:
+        return 0.0
+    # Texts beyond count little: they are bright, but few.
+    return float(np.minimum(lit[beyond], 0.3).mean() - np.median(lit[elsewhere]))
 
 
 def _ramp(value: float, low: float, high: float, least: float) -> float:
@@ -114,10 +129,11 @@ def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> li
         if f"{name}_crisp" in measures:
             seen, sharp, beyond = (measures[f"{name}_{what}"] for what in ("crisp", "sharp", "lit_outside"))
             factors.append((_ramp(seen, 0.1, 0.55, 0.4), f"{words} is hardly seen"))
-            factors.append((_ramp(sharp, 0.1, 0.45, 0.4), f"the echoes fade away toward {words}"))
+            factors.append((_ramp(sharp, *_SHARP.get(name, (0.2, 0.55)), 0.4), f"the echoes fade away toward {words}"))
             factors.append((_ramp(-beyond, -0.4, -0.05, 0.4), f"something bright lies beyond {words}"))
         elif name != "window" and not (name == "near" and fan.kind == "sector"):
             factors.append((0.7, f"{words} is not in the picture"))
+    factors.append((_ramp(-measures["faint_beyond"], -0.08, -0.02, 0.5), "faint echoes lie beyond the deep end"))
     factors.append((_ramp(measures["share"], 0.005, 0.025, 0.2), "it is small"))
     factors.append((_ramp(measures["step_close"], 0.2, 0.55, 0.2), "it hardly differs from what is around it"))
     factors.append((_ramp(measures["cover"], 0.2, 0.7, 0.2), "most of it is black"))

@@ -11,7 +11,8 @@ from scipy import ndimage
 _WORK_SIZE = 240
 """Longer side in pixels of the maps in which fans are looked for."""
 _MOST_FRAMES = 48
-_STEPS = (1, 2, 3, 5, 8, 13, 22, 40)
+_STARTS = (1, 2, 3, 5, 8, 13, 22, 40)
+_FACTOR, _MOST_MAPS = 2.2, 5
 _DARK_SHARE = 0.04
 """Share of an image that must be background at a threshold for the threshold to mean anything."""
 
@@ -69,7 +70,7 @@ def gather_evidence(frames: np.ndarray) -> list[Evidence]:
 
 
 def background_level(gray: np.ndarray) -> float:
-    """The commonest gray level of smooth places, by blocks."""
+    """The lowest of the common gray levels of smooth places, by blocks."""
     size = max(2, round(max(gray.shape) / _WORK_SIZE))
     blocks = _blocks(gray, size)
     low, high = blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3))
@@ -81,7 +82,10 @@ def background_level(gray: np.ndarray) -> float:
         return float(gray.min())
     width = max(contrast / 128, 1e-12)
     bins = np.round((levels[smooth] - gray.min()) / width).astype(int)
-    return float(np.median(levels[smooth][bins == np.bincount(bins).argmax()]))
+    counts = np.bincount(bins)
+    # Bars and panels can be larger than what is left of the background, but are brighter.
+    lowest = int(np.argmax(counts >= 0.35 * counts.max()))
+    return float(np.median(levels[smooth][bins == lowest]))
 
 
 def _blocks(image: np.ndarray, size: int) -> np.ndarray:
@@ -95,21 +99,21 @@ def _evidence(deviation: np.ndarray) -> Evidence | None:
     factor = max(1, round(max(deviation.shape) / _WORK_SIZE))
     # Gray levels are 1 apart in common images; others are brought to about 255 of them.
     unit = 1.0 if 32 < deviation.max() <= 255 else float(deviation.max()) / 255
-    thresholds, maps = [], []
-    for step in _STEPS:
-        threshold = step * unit * 0.999
-        lit = (deviation >= threshold).astype(np.float32)
-        share = _blocks(lit, factor).mean(axis=(1, 3))
-        if (ndimage.uniform_filter(share, 3) < 0.04).mean() < _DARK_SHARE:
-            continue
-        if maps and np.abs(share - maps[-1]).mean() < 0.003:
+    thresholds: list[float] = []
+    maps: list[np.ndarray] = []
+    starts = iter(_STARTS)
+    while len(maps) < _MOST_MAPS:
+        # The first is the lowest that leaves some background; the others show what is clearly brighter.
+        threshold = thresholds[-1] * _FACTOR if thresholds else next(starts, 0) * unit * 0.999
+        if threshold <= 0:
+            break
+        share = _blocks((deviation >= threshold).astype(np.float32), factor).mean(axis=(1, 3))
+        if not maps and (ndimage.uniform_filter(share, 3) < 0.04).mean() < _DARK_SHARE:
             continue
         if share.mean() < 0.005:
             break
         thresholds.append(threshold)
         maps.append(share)
-        if len(maps) == 5:
-            break
     if not maps:
         return None
     return Evidence(deviation.astype(np.float32), tuple(thresholds), factor, np.stack(maps))

@@ -7,6 +7,8 @@ from scipy import ndimage
 
 _SMALLEST = 0.012
 """Share of the image that a thing must have."""
+_LARGEST = 0.985
+"""What is larger is a frame around the image, or an image without any border."""
 
 
 def regions(density: np.ndarray) -> list[np.ndarray]:
@@ -15,13 +17,14 @@ def regions(density: np.ndarray) -> list[np.ndarray]:
     for level, opening in ((0.25, 2), (0.5, 4)):
         bright = ndimage.uniform_filter(density, 3) > level
         bright = ndimage.binary_closing(np.pad(bright, 4), iterations=2)[4:-4, 4:-4]
-        bright = ndimage.binary_fill_holes(bright)
         disc = np.hypot(*np.mgrid[-opening : opening + 1, -opening : opening + 1]) <= opening + 0.3
         bright = ndimage.binary_opening(np.pad(bright, 8, mode="edge"), disc)[8:-8, 8:-8]
         labels, count = ndimage.label(bright)
         sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
         large = [index + 1 for index in np.argsort(-sizes)[:4] if sizes[index] >= _SMALLEST * bright.size]
-        things = [labels == index for index in large]
+        # Each is filled by itself: a frame around the screen must not swallow what is in it.
+        things = [ndimage.binary_fill_holes(labels == index) for index in large]
+        things = [thing for thing in things if thing.mean() < _LARGEST]
         if len(things) > 1:
             # Bars reach from one border of the image to the other; the rest may be parts of one fan.
             parts = [thing for thing in things if not _is_bar(thing)]
