@@ -27,16 +27,16 @@ def test_hand_written_fans_cover_what_they_say(tmp_path):
     sector = (np.abs(np.angle(place / 1j, deg=True)) <= 30) & (np.abs(place) <= 170)
     fan = read_fan(written(tmp_path, SECTOR), images)
     assert (fan.mask != sector).sum() <= 1  # the apex itself has no direction
-    box = {"kind": "linear", "apex_px": [100.3, 20], "direction_deg": 90, "width_px": 80, "far_px": 150}
+    box = {"kind": "linear", "apex_px": [100.3, 19.5], "direction_deg": 90, "width_px": 80, "far_px": 151}
     steered = box | {"steer_deg": 10}
-    middle = 100.3 - np.tan(np.radians(10)) * (rows - 20)
+    middle = 100.3 - np.tan(np.radians(10)) * (rows - 19.5)
     inside = (np.abs(columns - middle) <= 40) & (rows >= 20) & (rows <= 170)
     assert np.array_equal(read_fan(written(tmp_path, steered), images).mask, inside)
-    flat = {"kind": "trapezoid", "apex_px": [150, -80], "direction_deg": 90, "opening_deg": 40, "near_px": 90}
-    flat |= {"far_px": 240, "flat_end": True}
+    flat = {"kind": "trapezoid", "apex_px": [150, -80], "direction_deg": 90, "opening_deg": 40, "near_px": 89.5}
+    flat |= {"far_px": 240.5, "flat_end": True}
     inside = (np.abs(columns - 150) <= np.tan(np.radians(20)) * (rows + 80)) & (rows >= 10) & (rows <= 160)
     assert np.array_equal(read_fan(written(tmp_path, flat), images).mask, inside)
-    curved_end = (rows >= 10) & (np.hypot(columns - 150, rows + 80) <= 240)
+    curved_end = (rows >= 10) & (np.hypot(columns - 150, rows + 80) <= 240.5)
     curved_end &= np.abs(columns - 150) <= np.tan(np.radians(20)) * (rows + 80)
     assert np.array_equal(read_fan(written(tmp_path, flat | {"flat_end": False}), images).mask, curved_end)
 

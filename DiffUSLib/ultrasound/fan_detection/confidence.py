@@ -33,7 +33,8 @@ class Judgement:
     def rank(self) -> float:
         """For the choice among fans: the confidence, between equal ones the closer fit, and the commoner kind."""
         is_common = self.fan.kind != "trapezoid" and not self.fan.steer_deg
-        return self.fan.confidence * (0.9 + 0.1 * self.measures.get("fit", 0.0) + 0.005 * is_common)
+        fit = 0.1 * self.measures.get("fit", 0.0) + 0.15 * self.measures.get("step_close", 0.0)
+        return self.fan.confidence * (0.75 + fit + 0.005 * is_common)
 
 
 def quick_score(fan: FanGeometry, maps: np.ndarray, grid: tuple[np.ndarray, np.ndarray]) -> float:
