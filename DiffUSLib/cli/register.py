@@ -185,7 +185,8 @@ def run(arguments: argparse.Namespace) -> None:
         agreement = compare_sweeps(result, second, slices)
         result = replace(result, verdict=agreement.verdict, reasons=[agreement.reason, *result.reasons])
         extra["second_sweep"] = {"distance_mm": agreement.distance_mm, "verdict": second.verdict}
-    extra["fan"] = fan_report(slices.fan, pixel_size_mm(slices.image_to_transducer[None]))
+    if slices.fan is not None:
+        extra["fan"] = fan_report(slices.fan, pixel_size_mm(slices.image_to_transducer[None]))
     _write(arguments, result, registration_report(result, used) | tracking_report(placed) | extra)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:

@@ -14,7 +14,7 @@ _KEPT_LINES = 3
 _SHORTEST_SIDE = 0.07  # of the image's diagonal
 _LARGEST_TILT_DEG = 12.0
 _PARALLEL_DEG = 4.0  # up to this opening a linear fan is tried, too
-_LIT = 0.4  # share of a line or arc that must be lit for its depth to belong to the fan
+_LIT = (0.4, 0.12)  # shares of a line or arc that may have to be lit for its depth to belong to the fan
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,10 @@ def _linear(region, left: _Line, right: _Line, tilt: float, clip) -> list[FanGeo
             continue
         lean = np.tan(np.deg2rad(steer))
         offset = side - center @ across - (depth - center @ along) * lean
-        near, far = _lit_range(region, depth, np.abs(offset) <= half, clip)
-        if near is None:
-            continue
-        shift = near - center @ along
-        face = center + along * shift + across * shift * lean
-        found.append(_fan("linear", face, turn, 0.0, 0.0, far - near, half, region.shape, clip, steer))
+        for near, far in _lit_ranges(region, depth, np.abs(offset) <= half, clip):
+            shift = near - center @ along
+            face = center + along * shift + across * shift * lean
+            found.append(_fan("linear", face, turn, 0.0, 0.0, far - near, half, region.shape, clip, steer))
     return found
 
 
@@ -155,41 +153,44 @@ def _spreading(region, left: _Line, right: _Line, half: float, tilt: float, clip
     radius, depth = np.hypot(dx, dy), dx * along[0] + dy * along[1]
     wedge = depth >= radius * np.cos(np.deg2rad(half))
     found = []
-    near, far = _lit_range(region, radius, wedge, clip)
-    if near is not None:
+    round_ranges = _lit_ranges(region, radius, wedge, clip)
+    for near, far in round_ranges:
         kind, start = ("sector", 0.0) if near < 0.035 * far else ("curvilinear", near)
         found.append(_fan(kind, apex, tilt, half, start, far, 0.0, region.shape, clip))
     if half < 40:
-        flat = _lit_range(region, depth, wedge, clip)
-        if flat[0] is not None and flat[0] > 0.15 * flat[1]:
-            found.append(_fan("trapezoid", apex, tilt, half, flat[0], flat[1], 0.0, region.shape, clip, flat_end=True))
-            if far is not None:
-                found.append(_fan("trapezoid", apex, tilt, half, flat[0], far, 0.0, region.shape, clip))
+        for near, flat_far in _lit_ranges(region, depth, wedge, clip):
+            if near <= 0.15 * flat_far:
+                continue
+            found.append(_fan("trapezoid", apex, tilt, half, near, flat_far, 0.0, region.shape, clip, flat_end=True))
+            for _, far in round_ranges:
+                found.append(_fan("trapezoid", apex, tilt, half, near, far, 0.0, region.shape, clip))
     return found
 
 
-def _lit_range(region, depth, inside, clip) -> tuple[float | None, float | None]:
-    """From and to which depth lines or arcs across the fan are lit."""
+def _lit_ranges(region, depth, inside, clip) -> list[tuple[float, float]]:
+    """From and to which depths lines or arcs across the fan are lit, for each share in `_LIT`."""
     left, top, right, bottom = (int(edge) for edge in clip)
     window = np.zeros_like(region)
     window[top : bottom + 1, left : right + 1] = True
     use = inside & window
     if not use.any():
-        return None, None
+        return []
     first = int(np.floor(depth[use].min()))
     bins = np.floor(depth[use]).astype(int) - first
     total = np.bincount(bins)
-    lit = np.bincount(bins, weights=region[use])
-    share = lit / np.maximum(total, 1)
-    gain = np.where(total > 0, share - _LIT, -_LIT)
-    # The run of depths whose lit shares together exceed _LIT most.
-    sums = np.concatenate([[0.0], np.cumsum(gain)])
-    lowest = np.minimum.accumulate(sums)
-    end = int(np.argmax(sums - lowest))
-    start = int(np.argmin(sums[: end + 1]))
-    if end - start < 6:
-        return None, None
-    return float(first + start), float(first + end)
+    share = np.bincount(bins, weights=region[use]) / np.maximum(total, 1)
+    ranges = []
+    for needed in _LIT:
+        # The run of depths whose lit shares together exceed what is needed most.
+        gain = np.where(total > 0, share - needed, -needed)
+        sums = np.concatenate([[0.0], np.cumsum(gain)])
+        lowest = np.minimum.accumulate(sums)
+        end = int(np.argmax(sums - lowest))
+        start = int(np.argmin(sums[: end + 1]))
+        found = (float(first + start), float(first + end))
+        if end - start >= 6 and found not in ranges:
+            ranges.append(found)
+    return ranges
 
 
 def _fan(kind, apex, tilt, half, near, far, half_width, shape, clip, steer=0.0, flat_end=False) -> FanGeometry:
