@@ -111,7 +111,7 @@ def test_intraoperative_images(shared_data, name, apex, half_angle, near, far, c
     assert fan.half_angle_deg == pytest.approx(half_angle, abs=1)
     assert (fan.near_px, fan.far_px) == pytest.approx((near, far), abs=2)
     assert np.hypot(*(fan.corners_px() - corner).T).min() < 2.5
-    assert fan.confidence > 0.8
+    assert fan.confidence > 0.7  # a side of k070 is black
 
 
 def test_liver_sweep(shared_data):
