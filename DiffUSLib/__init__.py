@@ -57,7 +57,6 @@ _HOMES = {
         "Alignment",
         "RegistrationSettings",
         "SliceComparison",
-        "WideAlignment",
         "compare_sweeps",
         "overlay",
         "register",

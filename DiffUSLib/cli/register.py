@@ -37,7 +37,6 @@ from DiffUSLib.registration import (
     RegistrationSettings,
     SliceComparison,
     UltrasoundSlices,
-    WideAlignment,
     compare_sweeps,
     degrees_of_freedom_names,
     overlay,
@@ -103,12 +102,6 @@ def add_parser(commands) -> None:
         "tracked ultrasound shows them and where the volume does, with the same labels or in the same order",
     )
     parser.add_argument(
-        "--search",
-        default="near",
-        choices=("near", "wide"),
-        help="wide: the tracking tells nothing of the patient; look everywhere on the surface (default: near)",
-    )
-    parser.add_argument(
         "--calibrate",
         metavar="WHAT,WHAT",
         help="find along, with uncertainty: latency (of the images), scale, rotation (of ImageToProbe)",
@@ -166,8 +159,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(sentence)
 
     def aligned(some: UltrasoundSlices) -> RegistrationResult:
-        kind = WideAlignment if arguments.search == "wide" else Alignment
-        return follow(kind(volume, slices_moved(some, start), settings, maps))
+        return follow(Alignment(volume, slices_moved(some, start), settings, maps))
 
     result, extra = aligned(slices), {"volume": volume_place | maps.decision.report()}
     if wanted:
@@ -222,7 +214,7 @@ def read_placed(arguments: argparse.Namespace, path: str) -> tuple[TrackedFrames
     return tracked, placed
 
 
-def follow(alignment: Alignment | WideAlignment) -> RegistrationResult:
+def follow(alignment: Alignment) -> RegistrationResult:
     """Runs an alignment and names its stages as it goes."""
     stage = None
     for progress in alignment.steps():

@@ -1,8 +1,8 @@
 """The patients of the evaluation: what the simulator scans, and what registration sees of them.
 
-Warped MNI152 heads and made-up torsos can always be made. With a folder of volumes of your own (`--volumes`, or the
-environment variable DIFFUS_SHARED_DATA), whole heads from labels, a glioma, and abdomens from labels and from a CT
-join them; the files are looked for by name, and those that are not there are left out.
+Warped MNI152 heads, made-up torsos and a kidney phantom can always be made. With a folder of volumes of your own
+(`--volumes`, or the environment variable DIFFUS_SHARED_DATA), whole heads from labels, a glioma, and abdomens from
+labels and from a CT join them; the files are looked for by name, and those that are not there are left out.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def data_folder(given: str | None = None) -> Path | None:
 
 def patient_names(tier: str, folder: Path | None) -> list[str]:
     """Names of the patients of a tier: heads, or bodies for the tiers whose names begin with B."""
-    made = [f"torso{n}" for n in range(_TORSOS)] if tier[0] == "B" else [f"warped{n}" for n in range(_WARPS)]
+    bodies, heads_made = [f"torso{n}" for n in range(_TORSOS)], [f"warped{n}" for n in range(_WARPS)]
+    made = [*bodies, "kidney_phantom"] if tier[0] == "B" else heads_made
     others = _BODIES if tier[0] == "B" else _HEADS
     return made + [name for name in others if folder and all((folder / file).is_file() for file in _FILES[name])]
 
@@ -94,6 +95,8 @@ def _anatomy(name: str, folder: Path | None) -> Anatomy:
         number = int(name.removeprefix("warped"))
         template = mni152()
         return heads.warped(template, smooth_warp(template, np.random.default_rng([number, 9]), _WARP_MM))
+    if name == "kidney_phantom":
+        return body.kidney_phantom()
     if name.startswith("torso"):
         number = int(name.removeprefix("torso"))
         return body.torso(number, contrast=number % 2 == 1)

@@ -8,7 +8,6 @@ from DiffUSLib.registration.correction import degrees_of_freedom_names
 from DiffUSLib.registration.landmark_start import LandmarkStart, start_from_landmarks
 from DiffUSLib.registration.report import registration_report
 from DiffUSLib.registration.settings import PRESETS, RegistrationSettings
-from DiffUSLib.registration.wide_alignment import WideAlignment
 from DiffUSLib.ultrasound.observation import UltrasoundSlices, slices_from_images, spread_frames, square_pixels
 from DiffUSLib.ultrasound.volume_planes import slices_from_volume
 
@@ -26,7 +25,6 @@ __all__ = [
     "SweepAgreement",
     "SweepCalibration",
     "UltrasoundSlices",
-    "WideAlignment",
     "compare_sweeps",
     "degrees_of_freedom_names",
     "overlay",

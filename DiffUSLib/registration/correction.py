@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import rigid_matrix
@@ -47,15 +45,6 @@ def correction_matrix(units: torch.Tensor, center_ras_mm: torch.Tensor) -> torch
     shift = units[:, :3] + center - turn[:, :3, :3] @ center
     column = torch.cat([shift, torch.ones_like(shift[:, :1])], dim=1).unsqueeze(2)
     return torch.cat([turn[:, :, :3], column], dim=2)
-
-
-def units_of(corrections: np.ndarray, center_ras_mm: np.ndarray) -> torch.Tensor:
-    """(N, 7) units of rigid corrections (N, 4, 4), the inverse of `correction_matrix`."""
-    turn = corrections[:, :3, :3]
-    shift = corrections[:, :3, 3] - center_ras_mm + turn @ center_ras_mm
-    units = np.zeros((len(corrections), UNITS))
-    units[:, :3], units[:, 3:6] = shift, Rotation.from_matrix(turn).as_rotvec() * LEVER_MM
-    return torch.from_numpy(units).float()
 
 
 def image_scale(units: torch.Tensor) -> torch.Tensor:

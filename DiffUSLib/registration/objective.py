@@ -42,7 +42,6 @@ class Scale:
     window: tuple[int, int]
 
 
-BROAD = Scale(4.0, 2.5, 16, 24, (5, 7))  # for places that may be 15 mm and 20 degrees away
 WIDE = Scale(2.0, 1.2, 24, 36, (7, 9))  # COARSE at half the cost, to compare thousands of places
 COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
 MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))

@@ -11,7 +11,7 @@ import torch
 from DiffUSLib.registration.correction import UNITS
 from DiffUSLib.registration.objective import Objective
 
-_LEARNING_MM = {"broad": (2.0, 25), "coarse": (1.0, 25), "middle": (0.4, 18), "trust": (0.4, 10)}
+_LEARNING_MM = {"coarse": (1.0, 25), "middle": (0.4, 18), "trust": (0.4, 10)}
 _CURVATURE_STEP_MM = 0.6  # wide enough to see the hill and not the kinks of trilinear interpolation
 _CURVATURE_REACH_MM = 1.0
 _NEWTON_ITERATIONS = 10
@@ -29,7 +29,7 @@ class Step:
     """Where the search stands.
 
     Args:
-        stage: "start", "broad", "coarse", "middle", "fine", "trust" or "tissue".
+        stage: "start", "coarse", "middle", "fine", "trust" or "tissue".
         iteration: within the stage, from 0.
         score: similarity or log-posterior of the best correction so far, comparable within a stage.
         units: (7,) the best correction so far.

@@ -134,6 +134,9 @@ def judge(evidence: Evidence, model: VerdictModel | None = None) -> Judgement:
     if evidence.coverage < COVERAGE_ACCEPT:
         doubts.insert(0, f"Only {evidence.coverage:.0%} of the fan lies inside the volume.")
         verdict = "reject" if evidence.coverage < COVERAGE_REJECT or verdict == "reject" else "check"
+    if max(evidence.uncertainty_mm) > RIGHT_MM and verdict == "accept":
+        doubts.insert(0, _doubt("certainty", evidence))  # what is less certain than 3 mm is not called right to 3 mm
+        verdict = "check"
     found = (
         f"Of such registrations {_percent(confidence)} are right to {RIGHT_MM:g} mm; of the right ones half are off "
         f"by less than {expected[0]:.1f} mm and 90 % by less than {expected[1]:.1f} mm."

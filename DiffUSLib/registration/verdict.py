@@ -34,11 +34,12 @@ FEATURES: dict[str, Callable[[float, float, float, float, float], float]] = {
     "contrast": lambda contrast, margin, uncertainty, halves, prior: _log(contrast, 1.0, 40.0),
     "margin": lambda contrast, margin, uncertainty, halves, prior: _within(margin / max(contrast, 1.0), 0.0, 1.0),
     "certainty": lambda contrast, margin, uncertainty, halves, prior: -_log(uncertainty, 0.2, 8.0),
-    "agreement": lambda contrast, margin, uncertainty, halves, prior: -_log(halves + 0.3, 0.3, 8.0),
+    "agreement": lambda contrast, margin, uncertainty, halves, prior: -_log(halves, 0.7, 8.0),
     "nearness": lambda contrast, margin, uncertainty, halves, prior: -min(prior, 4.0),
 }
 """Of contrast (sigmas), margin (sigmas; counted as a share of the contrast), largest uncertainty (mm), distance of
-halves (mm) and size of the correction (sigmas of the prior): each the higher, the better."""
+halves (mm; a search of a half that stays where it began says nothing more) and size of the correction (sigmas of the
+prior): each the higher, the better."""
 
 
 @dataclass(frozen=True)

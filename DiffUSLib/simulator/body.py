@@ -58,6 +58,7 @@ def body(
     seed: int = 0,
     contrast: bool = False,
     lumens: np.ndarray | None = None,
+    drained: bool = False,
 ) -> Anatomy:
     """An abdomen.
 
@@ -67,12 +68,17 @@ def body(
         aims, outward: as in `Anatomy`.
         seed: of noise and patchy echogenicity, and of what fills the lumens.
         contrast: whether the CT was taken with contrast agent.
-        lumens: (I, J, K) numbers of what may hold gas or fluid, 0 elsewhere: drawn anew for CT and ultrasound.
+        lumens: (I, J, K) numbers of what may hold gas or content, 0 elsewhere: drawn anew for CT and ultrasound.
+        drained: instead, all lumens hold gas in the CT and fluid in the ultrasound, as a phantom filled for it does.
     """
     rng = np.random.default_rng([seed, 2])
     at_ct, at_ultrasound = tissues, tissues
     if lumens is not None and lumens.max() > 0:
-        filling = rng.choice([NAMES.index("gas"), NAMES.index("bowel")], size=(2, int(lumens.max()) + 1), p=[0.6, 0.4])
+        filling: np.ndarray | tuple = rng.choice(
+            [NAMES.index("gas"), NAMES.index("bowel")], size=(2, int(lumens.max()) + 1), p=[0.6, 0.4]
+        )
+        if drained:
+            filling = tuple(np.full(int(lumens.max()) + 1, NAMES.index(name)) for name in ("gas", "fluid"))
         at_ct, at_ultrasound = (np.where(lumens > 0, fill[lumens], tissues) for fill in filling)
     spacing = np.linalg.norm(affine[:3, :3], axis=0)
 
@@ -155,6 +161,26 @@ def torso(seed: int = 0, contrast: bool = False) -> Anatomy:
         lumens[(loop < 0.7) & (trunk < 0.74) & ~liver] = number
     aims = np.array([[55.0, 10, 15], [70.0, -15, -15]])
     return body(tissues, affine, aims, np.array([0.75, 0.65, 0.0]), seed, contrast, lumens)
+
+
+@lru_cache(maxsize=2)
+def kidney_phantom(seed: int = 0) -> Anatomy:
+    """A kidney in a block of gel, its hollow system full of air in the CT and of fluid in the ultrasound. 1.5 mm."""
+    rng = np.random.default_rng([seed, 4])
+    shape = np.array([100, 84, 100])
+    affine = np.diag([1.5, 1.5, 1.5, 1.0])
+    affine[:3, 3] = -0.75 * (shape - 1)
+    point = np.moveaxis(np.indices(tuple(shape)), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
+    bent = point + _wobble(shape, rng) * 0.6
+    tissues, lumens = np.zeros(tuple(shape), dtype=np.uint8), np.zeros(tuple(shape), dtype=np.uint8)
+    tissues[(np.abs(point) < [66, 54, 66]).all(-1)] = NAMES.index("gel")
+    kidney = (np.square(bent / [27, 24, 50]).sum(-1) < 1) & (np.square((bent - [24, 0, 0]) / [15, 14, 18]).sum(-1) > 1)
+    tissues[kidney] = NAMES.index("liver")  # 40 HU above the gel
+    for level in (-30, -10, 10, 30):
+        end = np.array([rng.uniform(-14, 0), rng.uniform(-12, 12), level])
+        lumens[kidney & (_segment(bent, np.array([12.0, 0, level / 3]), end) < rng.uniform(3, 5))] = 1
+    aims = np.array([[0.0, 0.0, -12.0], [0.0, 0.0, 12.0]])
+    return body(tissues, affine, aims, np.array([0.0, 1.0, 0.0]), seed, False, lumens, drained=True)
 
 
 def _wobble(shape: np.ndarray, rng: np.random.Generator) -> np.ndarray:

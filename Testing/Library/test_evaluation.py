@@ -99,7 +99,7 @@ def test_remind_starts_turn_as_published():
 
 def test_patients_are_there_without_any_file_and_more_with(tmp_path):
     assert anatomies.patient_names("T2", None) == ["warped0", "warped1", "warped2"]
-    assert anatomies.patient_names("B2", tmp_path) == ["torso0", "torso1", "torso2"]
+    assert anatomies.patient_names("B2", tmp_path) == ["torso0", "torso1", "torso2", "kidney_phantom"]
     (tmp_path / "spl_abd_seg.nrrd").touch()
     assert anatomies.patient_names("B4", tmp_path)[-1] == "abdomen"
     assert "abdomen" not in anatomies.patient_names("T4", tmp_path)

@@ -345,6 +345,13 @@ def test_verdicts_follow_the_thresholds():
     assert trust.judge(replace(GOOD, coverage=0.2), MODEL).verdict == "check"
 
 
+def test_less_certain_than_3_mm_is_not_accepted():
+    sure = replace(MODEL, intercept=20.0)
+    assert trust.judge(replace(GOOD, uncertainty_mm=(0.1, 0.1, 2.9)), sure).verdict == "accept"
+    judged = trust.judge(replace(GOOD, uncertainty_mm=(0.1, 0.1, 3.1)), sure)
+    assert judged.verdict == "check" and "3.1 mm of freedom in the elevational" in " ".join(judged.reasons)
+
+
 def test_the_shipped_model_counts_nothing_the_wrong_way_round():
     model = shipped_model()
     assert set(model.weights) == set(FEATURES) and min(model.weights.values()) >= 0

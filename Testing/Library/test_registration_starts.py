@@ -1,4 +1,4 @@
-"""Starts of an alignment: landmarks, the whole surface; what is found along; two sweeps that must agree."""
+"""Starts of an alignment from landmarks; what is found along; two sweeps that must agree."""
 
 import json
 from dataclasses import replace
@@ -13,9 +13,6 @@ from DiffUSLib.io.points import point_pairs, read_points
 from DiffUSLib.registration import ProbePath, compare_sweeps, start_from_landmarks
 from DiffUSLib.registration.alignment import RegistrationResult
 from DiffUSLib.registration.calibration import CalibrationObjective, calibrate
-from DiffUSLib.registration.correction import correction_matrix, units_of
-from DiffUSLib.registration.surface_search import surface, surface_poses
-from Testing.Library.scenes import oblique_affine, sphere_maps
 from Testing.Library.test_registration import finish, objective_of, scene, slices_of  # noqa: F401 (a fixture)
 
 
@@ -80,30 +77,6 @@ def test_landmarks_give_the_rigid_fit():
         start_from_landmarks(moving[:2], fixed[:2])
     with pytest.raises(DiffUSError, match="on one line"):
         start_from_landmarks(moving[:1] * [[1], [2], [3]], fixed[:3])
-
-
-def test_units_of_large_corrections_come_back():
-    turns = Rotation.random(20, random_state=0).as_matrix()
-    matrices = np.tile(np.eye(4), (20, 1, 1))
-    matrices[:, :3, :3], matrices[:, :3, 3] = turns, np.random.default_rng(1).normal(size=(20, 3)) * 80
-    center = np.array([10.0, -40.0, 60.0])
-    back = correction_matrix(units_of(matrices, center).double(), torch.from_numpy(center))
-    assert back.numpy() == pytest.approx(matrices, abs=1e-3)
-
-
-def test_probes_stand_on_the_surface_and_look_inward():
-    """A ball of tissue in water, on an oblique grid: every probe is at its radius and looks at it."""
-    shape, center = (60, 56, 50), np.array([5.0, -8.0, 12.0])
-    affine = oblique_affine((1.5, 1.5, 2.0), (20, -30, 10), center, shape)
-    maps = sphere_maps(center, 30.0, affine, shape, 5.0)
-    maps = replace(maps, echogenicity=(maps.echogenicity > 2).float())
-    points, normals = surface(maps)
-    away = points - center
-    assert np.linalg.norm(away, axis=1) == pytest.approx(30.0, abs=4.5)
-    assert (away * normals).sum(1).min() > 0.9 * 25
-    poses = surface_poses(points, normals, 400, seed=0)
-    looks = (poses[:, :3, 1] * (center - poses[:, :3, 3])).sum(1) / np.linalg.norm(poses[:, :3, 3] - center, axis=1)
-    assert np.median(looks) > 0.93 and np.linalg.det(poses[:, :3, :3]) == pytest.approx(1, abs=1e-6)
 
 
 def result(correction, verdict):
