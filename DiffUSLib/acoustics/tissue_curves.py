@@ -60,26 +60,19 @@ class TissueCurves:
                 if not _is_number(height) or not low <= height <= high:
                     raise DiffUSError(f"{name} holds {height}; its values are numbers from {low:g} to {high:g}.")
 
-    def applied_to(self, maps: AcousticMaps, shares: torch.Tensor | None = None) -> AcousticMaps:
-        """The maps with the properties that these curves give; the others, and voxels without position, stay.
-
-        Args:
-            maps: with an axis of tissues.
-            shares: what `shares` gave for this axis: faster where gradients reach the heights.
-        """
+    def applied_to(self, maps: AcousticMaps) -> AcousticMaps:
+        """The maps with the properties that these curves give; the others, and voxels without position, stay."""
         axis = maps.axis
-        applies = self._applies(axis)
+        applies = self.apply_to(axis)
         changed = {}
-        for name, heights in self._given().items():
+        for name, heights in self.values().items():
             values = getattr(maps, name)
-            heights = torch.as_tensor(heights).to(values)
-            if shares is not None:
-                curve = (shares @ heights).reshape(values.shape)
-            elif axis.kind == "labels":
+            heights = heights.to(values)
+            if axis.kind == "labels":
                 curve = (self.shares(axis) @ heights).reshape(values.shape)
             else:
                 curve = interpolate(axis.positions.nan_to_num(0.0).to(values), self.positions, heights)
-            changed[name] = torch.where(applies, _physical(name, curve), values)
+            changed[name] = torch.where(applies, curve, values)
         return replace(maps, **changed)
 
     def shares(self, axis: TissueAxis) -> torch.Tensor:
@@ -91,21 +84,25 @@ class TissueCurves:
         hats = torch.eye(len(self.positions))
         return torch.stack([interpolate(positions.nan_to_num(0.0), self.positions, hat) for hat in hats], dim=1)
 
-    def _applies(self, axis: TissueAxis) -> torch.Tensor:
+    def apply_to(self, axis: TissueAxis) -> torch.Tensor:
         """(K, J, I) bool: the voxels that these curves say something of."""
         if axis.kind != "labels":
             return ~torch.isnan(axis.positions)
         known = torch.tensor([axis.names.index(place) for place in self.positions if place in axis.names])
         return torch.isin(axis.positions, known.to(axis.positions))
 
-    def _given(self) -> dict:
-        """Heights of the curves that there are, by the name of the map that they make."""
-        curves = {
-            "echogenicity": self.echogenicity_db,
-            "impedance": self.impedance_mrayl,
-            "attenuation": self.attenuation_db_cm_mhz,
-        }
-        return {name: heights for name, heights in curves.items() if len(heights)}
+    def values(self) -> dict[str, torch.Tensor]:
+        """Heights at the knots in the units of the maps (echogenicity as amplitude), by the name of the map.
+
+        Between knots, these are what runs straight. Curves that are empty are left out.
+        """
+        found = {}
+        for name, heights in (("impedance", self.impedance_mrayl), ("attenuation", self.attenuation_db_cm_mhz)):
+            if len(heights):
+                found[name] = torch.as_tensor(heights)
+        if len(self.echogenicity_db):
+            found["echogenicity"] = 10 ** (torch.as_tensor(self.echogenicity_db) / 20)
+        return found
 
 
 def with_curves(maps: AcousticMaps, curves: Mapping[str, TissueCurves]) -> AcousticMaps:
@@ -113,10 +110,6 @@ def with_curves(maps: AcousticMaps, curves: Mapping[str, TissueCurves]) -> Acous
     if maps.axis is None or maps.axis.kind not in curves:
         return maps
     return curves[maps.axis.kind].applied_to(maps)
-
-
-def _physical(name: str, heights: torch.Tensor) -> torch.Tensor:
-    return 10 ** (heights / 20) if name == "echogenicity" else heights
 
 
 def _is_number(value) -> bool:

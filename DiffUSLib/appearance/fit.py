@@ -114,8 +114,8 @@ def fit_appearance(
             "match the look to the frames alone."
         )
     kind = maps.axis.kind
-    model = FrameModel(slices, maps)
-    start = fit_start(start, maps, model.probe.depth_mm)
+    start = fit_start(start, maps, slices.probe.depth_mm)
+    model = FrameModel(slices, maps, start.curves[kind])
     parameters = Parameters(start, kind)
     blocks = _blocks(model.weights)
     steps = _FOLDS * _STEPS + _STEPS
@@ -161,7 +161,7 @@ def _climb(
     decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, eta_min=0.1 * _RATE)
     for step in range(_STEPS):
         optimizer.zero_grad()
-        moved = _moved(model.poses, twists) if poses else model.poses
+        moved = _moved(model.poses, twists) if poses else None
         gray = model.expected(parameters.appearance(vector), moved)
         loss = misfit(gray, model.observed, weights, model.area_mm2) + parameters.penalty(vector)
         loss = loss + twists.square().sum() / 2

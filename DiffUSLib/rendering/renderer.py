@@ -230,8 +230,18 @@ class Renderer:
     @_going_on_without_gpu_memory
     def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
         """Echoes, received power and gray along the scan lines, each (B, L, N)."""
-        settings, pose = self.settings, self._checked(transducer_to_ras)
-        impedance, attenuation, echogenicity = self._sample(self._medium(), pose, channels=3)
+        pose = self._checked(transducer_to_ras)
+        return self.lines_of(self._sample(self._medium(), pose, channels=3), pose)
+
+    def lines_of(self, properties: torch.Tensor, pose: torch.Tensor) -> ScanLines:
+        """The scan lines of tissue that was sampled along them.
+
+        Args:
+            properties: (3, B, L, N+1) impedance, attenuation and echogenicity, from the face to the full depth.
+            pose: (B, 4, 4) TransducerToRas, for the scatterers.
+        """
+        settings = self.settings
+        impedance, attenuation, echogenicity = properties
         echoes = self._propagate(impedance)
         log_gain = self._log_gain(attenuation, echogenicity)
         # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.

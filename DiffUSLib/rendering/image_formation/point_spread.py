@@ -61,7 +61,7 @@ def blurred_noise_power(sigma: torch.Tensor, step_sites: torch.Tensor) -> torch.
         sigma: (...) standard deviation of the blur in steps.
         step_sites: (...) distance between samples in scatterer sites.
     """
-    reach = max(2, math.ceil(5 * float(sigma.max())))
+    reach = max(2, math.ceil(5 * float(sigma.detach().max())))
     lag = torch.arange(-reach, reach + 1, dtype=sigma.dtype, device=sigma.device)
     overlap = torch.exp(-(lag / (2 * sigma[..., None])).square())  # the blur correlated with itself
     overlap = overlap / overlap.sum(dim=-1, keepdim=True)
@@ -109,7 +109,7 @@ class PointSpread:
         lateral = lateral.clamp(0.3, probe.lines / 8)
         self._pulse = _half_pulse(axial)
         self._lines = probe.lines
-        self._padded = next_fast_len(probe.lines + math.ceil(3 * float(lateral.max())))
+        self._padded = next_fast_len(probe.lines + math.ceil(3 * float(lateral.detach().max())))
         cycles = torch.fft.fftfreq(self._padded, dtype=depth_mm.dtype, device=depth_mm.device)
         self._transfer = torch.exp(-2 * (math.pi * cycles[:, None] * lateral).square())
         self.noise_power = blurred_noise_power(lateral, spacing_mm / probe.wavelength_mm) * blurred_noise_power(
