@@ -10,11 +10,13 @@ from pathlib import Path
 
 import SimpleITK
 import torch
+import torch.nn.functional as F
 
 from DiffUSLib.acoustics.curves import interpolate
 from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import tissue
+from DiffUSLib.acoustics.tissue_axis import TissueAxis
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
@@ -45,6 +47,7 @@ _TISSUE_KNOTS = (
     (1300.0, "cortical bone"),
 )
 _LEAST_MRAYL = 1e-4
+_SMALL_MM = 1.6
 _SKIN_HU = -300.0  # half way between air and skin
 _SKIN_EDGE_HU = -150.0  # below fat: partial volume of air and skin
 
@@ -110,17 +113,20 @@ def maps_from_ct(
     notes.append("Attenuation and echogenicity follow the HU; contrast-filled vessels are taken for bone.")
     outside = tissue("water")
     exterior = _exterior_air(hu, volume.ijk_to_ras)
+    positions = _without_noise(hu.detach(), volume.spacing_mm)
     if lumen == "fluid":
         inner = (hu.detach() < _SKIN_EDGE_HU) & ~exterior
         fluid = tissue("water")
         impedance = torch.where(inner, fluid.impedance_mrayl, impedance)
         attenuation = torch.where(inner, fluid.attenuation_db_cm_mhz, attenuation)
         echogenicity = torch.where(inner, fluid.echogenicity, echogenicity)
+        positions = positions.masked_fill(inner, float("nan"))
         notes.append(f"Air inside the body, {float(inner.double().mean()):.1%} of the voxels, was taken for fluid.")
     if coupled and bool(exterior.any()):
         impedance = torch.where(exterior, outside.impedance_mrayl, impedance)
         attenuation = torch.where(exterior, outside.attenuation_db_cm_mhz, attenuation)
         echogenicity = torch.where(exterior, outside.echogenicity, echogenicity)
+        positions = positions.masked_fill(exterior, float("nan"))
         notes.append(f"The air around the body was replaced by the coupling medium ({outside.name}).")
     return AcousticMaps(
         impedance,
@@ -131,6 +137,7 @@ def maps_from_ct(
         "ct",
         tuple(notes),
         decision=VolumeDecision("ct", rescaling=(slope, intercept), clamped_voxels=clamped, lumen=lumen),
+        axis=TissueAxis("ct", positions),
     )
 
 
@@ -222,6 +229,13 @@ def _smooth_step(values: torch.Tensor, start: float, stop: float) -> torch.Tenso
     """0 below start, 1 above stop, with a continuous slope."""
     t = ((values - start) / (stop - start)).clamp(0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
+
+
+def _without_noise(hu: torch.Tensor, spacing_mm: tuple[float, float, float]) -> torch.Tensor:
+    """HU averaged over three voxels along each axis whose voxels are small: backscatter is less sharp."""
+    window = [3 if size < _SMALL_MM else 1 for size in spacing_mm[::-1]]
+    padding = [size // 2 for size in window]
+    return F.avg_pool3d(hu[None], window, stride=1, padding=padding, count_include_pad=False)[0]
 
 
 def _exterior_air(hu: torch.Tensor, ijk_to_ras: torch.Tensor) -> torch.Tensor:

@@ -15,6 +15,7 @@ from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.acoustics.label_signs import ROUNDING
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue import Tissue, tissue
+from DiffUSLib.acoustics.tissue_axis import TissueAxis
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
@@ -72,6 +73,7 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
     def spread(values: list[float]) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=voxels.device)[index]
 
+    names = tuple(dict.fromkeys(row.name for row in rows))
     return AcousticMaps(
         spread([row.impedance_mrayl for row in rows]),
         spread([row.attenuation_db_cm_mhz for row in rows]),
@@ -81,6 +83,7 @@ def maps_from_labels(volume: Volume, mapping: Mapping | str | Path | None = None
         "labels",
         tuple(notes),
         decision=VolumeDecision("labels", label_set=name),
+        axis=TissueAxis("labels", spread([float(names.index(row.name)) for row in rows]), names),
     )
 
 

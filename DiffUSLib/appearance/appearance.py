@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,7 +18,7 @@ from DiffUSLib.rendering.settings import RenderSettings, look
 
 FORMAT = "DiffUS appearance"
 VERSION = 1
-DEFAULT = "clinical"
+DEFAULT, PAPER = "clinical", "paper"
 STRENGTH_LIMITS = {"interface_scatter_mm": (0.0, 1e6), "specular_mm": (0.0, 1e6), "dynamic_range_db": (10.0, 200.0)}
 
 
@@ -165,6 +166,19 @@ def load_appearance(name_or_path: str | Path) -> Appearance:
     except (OSError, UnicodeDecodeError) as error:
         raise DiffUSError(f"the look file {path} cannot be read ({error}).") from None
     return Appearance.from_json(text, f"the look file {path.name}")
+
+
+def look_settings(name_or_path: str | Path, **changes: Any) -> RenderSettings:
+    """The settings of "paper", of a shipped look, or of a look file, with some of them changed.
+
+    Raises:
+        DiffUSError: if there is no such look, or a setting is unknown or out of range.
+    """
+    if name_or_path == PAPER:
+        return look(PAPER, **changes)
+    shown = load_appearance(name_or_path).settings()
+    of_look = {name: getattr(shown, name) for name in (*STRENGTH_LIMITS, "receiver", "curves")}
+    return look(DEFAULT, **{**of_look, **changes})
 
 
 def save_appearance(appearance: Appearance, path: str | Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.appearance.appearance import Appearance
 from DiffUSLib.appearance.defaults import fit_start
+from DiffUSLib.appearance.frames import with_grain_of
 from DiffUSLib.appearance.model import FrameModel, correlation
 from DiffUSLib.appearance.parameters import Parameters
 from DiffUSLib.appearance.shading import misfit, shading_alone
@@ -23,7 +24,7 @@ _STEPS = 50
 _RATE = 0.15  # of a standard deviation of the prior
 _FOLDS = 2
 _BLOCK_LINES = 16
-LEAST_EXPLAINED = 0.22
+LEAST_EXPLAINED = 0.3
 """Correlation, in parts of the frames kept back, below which the volume does not explain them: see `FitResult`."""
 
 _POSE_SPREAD_MM, _POSE_SPREAD_DEG, _POSE_RATE = 2.0, 2.0, 0.1
@@ -135,8 +136,16 @@ def fit_appearance(
     model.poses = poses
     with torch.no_grad():
         likeness = model.likeness(model.expected(parameters.appearance(vector)))
-    fitted = parameters.frozen(vector, name=name)
+    fitted = _with_grain(slices, parameters.frozen(vector, name=name))
     return FitResult(fitted, before, likeness, sum(explained) / len(explained), poses, time.monotonic() - began)
+
+
+def _with_grain(slices: UltrasoundSlices, appearance: Appearance) -> Appearance:
+    """The look with the grain of the frames, or as it is where they show too little of it."""
+    try:
+        return with_grain_of(slices, appearance)
+    except DiffUSError:
+        return appearance
 
 
 def fitted(fit: Iterator[FitProgress]) -> FitResult:

@@ -75,7 +75,7 @@ class FrameModel:
     def expected(self, appearance: Appearance, poses: torch.Tensor | None = None) -> torch.Tensor:
         """(S, L, N) gray in [0, 1], without speckle, at these poses (S, 4, 4) or those of the frames.
 
-        Differentiable to the poses and to an appearance of tensors. Its tissue curves must have the knots of the model.
+        Differentiable to the poses and to an appearance of tensors. Its tissue curves must have the model's knots.
         """
         at = self.poses if poses is None else poses
         sampled = self._sampled if poses is None else self._sampler(self._index(poses))

@@ -10,10 +10,24 @@ import warnings
 import torch
 
 from DiffUSLib import __version__
-from DiffUSLib.cli import benchmark, dataset, demo, evaluate, fan, probes, register, render, serve, sweep, track
+from DiffUSLib.cli import (
+    benchmark,
+    compare,
+    dataset,
+    demo,
+    evaluate,
+    fan,
+    match,
+    probes,
+    register,
+    render,
+    serve,
+    sweep,
+    track,
+)
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 
-COMMANDS = (render, sweep, track, serve, dataset, register, fan, evaluate, probes, benchmark, demo)
+COMMANDS = (render, sweep, track, serve, dataset, register, fan, match, compare, evaluate, probes, benchmark, demo)
 EXIT_BAD_INPUT = 2
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
+from DiffUSLib.appearance import appearance_names, look_settings
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.geometry.pose import check_rigid, look_at
 from DiffUSLib.geometry.volume import Volume
@@ -22,7 +23,7 @@ from DiffUSLib.probes.probe import Probe, load_probe
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
 from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import LOOKS, RenderSettings, look
+from DiffUSLib.rendering.settings import RenderSettings
 
 MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "flair", "labels")
 
@@ -34,11 +35,15 @@ STAGES = {
     "tgc": {"tgc_db_cm_mhz": 0.0},
     "point-spread": {"point_spread": False},
     "speckle": {"speckle": False},
+    "clutter": {"clutter": False},
     "near-field": {"near_field": False},
     "log-compression": {"log_compression": False},
     "paper-artifacts": {"paper_artifacts": False},
 }
 """Stages that `--without` switches off, and what that means for the settings."""
+
+POOR_CONTACT = "poor-contact"
+"""What makes the sides of the fan dark; `--without` switches it off too."""
 
 
 def add_scene_options(parser: argparse.ArgumentParser) -> None:
@@ -77,16 +82,21 @@ def add_scene_options(parser: argparse.ArgumentParser) -> None:
         help="remove scalp and skull in front of the transducer, RADIUS in mm (default: 30)",
     )  # fmt: skip
     image = parser.add_argument_group("image")
-    image.add_argument("--look", default="clinical", choices=LOOKS, help="default: clinical")
+    image.add_argument(
+        "--look", default="clinical", metavar="NAME|JSON",
+        help=f"{', '.join(look_names())}, or a file that `diffus match` wrote (default: clinical)",
+    )  # fmt: skip
     image.add_argument("--propagation", choices=PROPAGATIONS, help="default: that of the look")
     image.add_argument(
         "--sign-convention", choices=SIGN_CONVENTIONS, help="of steady_state; default: that of the look"
     )
     image.add_argument("--gain", type=float, metavar="DB", help="brightness in dB (default: 0)")
-    image.add_argument("--dynamic-range", type=float, metavar="DB", help="black to white in dB (default: 60)")
     image.add_argument(
-        "--without", action="append", default=[], choices=STAGES, metavar="STAGE",
-        help=f"switch a stage of the image chain off: {', '.join(STAGES)}; may be given several times",
+        "--dynamic-range", type=float, metavar="DB", help="black to white in dB (default: that of the look)"
+    )
+    image.add_argument(
+        "--without", action="append", default=[], choices=(*STAGES, POOR_CONTACT), metavar="STAGE",
+        help=f"switch a stage of the chain off: {', '.join((*STAGES, POOR_CONTACT))}; may be given several times",
     )  # fmt: skip
     image.add_argument("--beam-planes", type=int, metavar="N", help="planes across the beam's thickness (default: 1)")
     image.add_argument("--seed", type=int, help="of the speckle (default: 0)")
@@ -130,6 +140,11 @@ def read_volume_and_place(options: argparse.Namespace) -> tuple[Volume, dict]:
     for note in notes:
         warnings.warn(note, DiffUSWarning, stacklevel=2)
     return volume, {"file": volume.name, "ijk_to_ras": volume.ijk_to_ras.tolist(), "place_notes": notes}
+
+
+def look_names() -> tuple[str, ...]:
+    """The names that --look takes."""
+    return (*appearance_names(), "paper")
 
 
 def numbers(count: int, example: str):
@@ -196,8 +211,11 @@ def read_setup(options: argparse.Namespace) -> Setup:
         "elevation_planes": options.beam_planes,
         "seed": options.seed,
     }
-    switched_off = {name: value for stage in options.without for name, value in STAGES[stage].items()}
-    settings = look(options.look, **_given(changes), **switched_off)
+    without = [stage for stage in options.without if stage != POOR_CONTACT]
+    switched_off = {name: value for stage in without for name, value in STAGES[stage].items()}
+    settings = look_settings(options.look, **_given(changes), **switched_off)
+    if POOR_CONTACT in options.without:
+        settings = replace(settings, receiver=replace(settings.receiver, line_gain_db=()))
     device, reason = choose_device(options.device)
     pose = _read_pose(options)
     print(f"Rendering with the probe {probe.name} on the {reason}.")

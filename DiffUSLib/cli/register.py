@@ -67,7 +67,7 @@ def add_parser(commands) -> None:
     )
     parser.add_argument("--calibration", metavar="XML", help="PLUS device set with ImageToProbe")
     parser.add_argument(
-        "--frames", type=_frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
+        "--frames", type=frame_numbers, metavar="N,N,...", help="frames to use (default: 7 evenly spread valid ones)"
     )
     parser.add_argument("--spacing", type=float, metavar="MM", help="pixel size, if the file does not hold it")
     add_fan_option(parser)
@@ -125,7 +125,8 @@ def add_parser(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def _frame_numbers(text: str) -> list[int]:
+def frame_numbers(text: str) -> list[int]:
+    """A type for argparse: whole numbers with commas between them."""
     try:
         return [int(part) for part in text.split(",")]
     except ValueError:

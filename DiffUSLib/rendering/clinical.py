@@ -4,6 +4,7 @@ MRI: fitted to three real frames of two patients (contrast T1 MRI and intra-oper
 patient with the same weight and each frame with gain curves of its own, then rounded:
 `Testing/fit_default_look.py` repeats that. What is between fluid and gray matter, mostly the partial volume of sulci
 and walls, is bright, and impedance rises between it and gray matter only: so a sulcus is one line, not two.
+Grain: that of a liver sweep in its own pixels, 0.8 to 0.9 mm along depth and 1.3 to 2.1 mm across lines.
 Contact: the mean gain over the lines of those patients, made symmetric.
 """
 
@@ -22,6 +23,15 @@ MRI_CURVES = TissueCurves(
     impedance_mrayl=(1.515, 1.522, 1.534, 1.54, 1.55, 1.57, 1.587, 1.595, 1.63, 1.645, 1.65),
 )
 
+CT_CURVES = TissueCurves(
+    positions=(-1000.0, -800.0, -500.0, -150.0, -60.0, -20.0, 0.0, 25.0, 40.0, 55.0, 70.0, 180.0, 500.0, 1300.0),
+    echogenicity_db=(-60.0, 6.0, 6.0, 1.5, 1.5, -20.0, -30.0, -26.0, -12.0, -3.0, 0.0, 0.0, 6.0, 9.5),
+)
+"""Echogenicity over HU, which say little about it: gas, fat and bone as in the tissue table, fluid and gel dark up to
+about 30 HU, then a soft rise to parenchyma at 55 to 70 HU. Organ labels tell more."""
+
 CONTACT_DB = (-18.0, -9.0, -3.0, 0.0, 0.0, 0.0, -3.0, -9.0, -18.0)
 
-RECEIVER = Receiver(gain_db=-4.0, line_gain_db=CONTACT_DB, gamma=1.15, clutter_db=-24.0)
+RECEIVER = Receiver(
+    gain_db=-4.0, line_gain_db=CONTACT_DB, gamma=1.15, clutter_db=-24.0, lateral_scale=1.5, smoothing_mm=0.3
+)

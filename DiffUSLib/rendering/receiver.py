@@ -21,6 +21,7 @@ LIMITS = {
     "axial_scale": (0.2, 10.0),
     "lateral_scale": (0.2, 10.0),
     "lateral_growth_per_cm": (0.0, 1.0),
+    "smoothing_mm": (0.0, 5.0),
     "looks": (1.0, 4.0),
     "clutter_db": (-120.0, 0.0),
     "ring_down_db": (-60.0, 60.0),
@@ -43,6 +44,8 @@ class Receiver:
         gamma: gray is the share of the dynamic range to this power; above 1, dark is darker.
         axial_scale, lateral_scale: width of pulse and beam over those of the probe.
         lateral_growth_per_cm: what is added to `lateral_scale` for each cm of depth.
+        smoothing_mm: standard deviation along depth of what the scanner averages after detection: its grain is longer
+            than its pulse, and weaker.
         looks: how many independent images the scanner averages (compounding): speckle contrast falls with its root.
         clutter_db: echoes from beside the beam, over the mean of the lines at the same depth; they fill shadows and
             fluid.
@@ -61,6 +64,7 @@ class Receiver:
     axial_scale: float = 1.0
     lateral_scale: float = 1.0
     lateral_growth_per_cm: float = 0.0
+    smoothing_mm: float = 0.0
     looks: float = 1.0
     clutter_db: float = -60.0
     ring_down_db: float = 12.0

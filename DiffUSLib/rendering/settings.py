@@ -113,7 +113,7 @@ LOOKS = {
         specular_mm=clinical.SPECULAR_MM,
         dynamic_range_db=clinical.DYNAMIC_RANGE_DB,
         receiver=clinical.RECEIVER,
-        curves={"mri": clinical.MRI_CURVES},
+        curves={"mri": clinical.MRI_CURVES, "ct": clinical.CT_CURVES},
     ),
     "paper": RenderSettings(
         propagation="steady_state",

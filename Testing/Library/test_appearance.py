@@ -126,6 +126,7 @@ def test_gradients_reach_every_part():
         "axial": torch.tensor(1.1, dtype=torch.float64),
         "lateral": torch.tensor(1.3, dtype=torch.float64),
         "growth": torch.tensor(0.1, dtype=torch.float64),
+        "smoothing": torch.tensor(0.5, dtype=torch.float64),
         "ring": torch.tensor(3.0, dtype=torch.float64),
     }  # fmt: skip
     pixels = torch.rand(40, 50, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
@@ -133,7 +134,7 @@ def test_gradients_reach_every_part():
     def shown(values):
         receiver = Receiver(
             values["gain"], values["depth"], 20.0, values["lines"], values["gamma"], values["axial"],
-            values["lateral"], values["growth"], 1.5, values["clutter"], values["ring"],
+            values["lateral"], values["growth"], values["smoothing"], 1.5, values["clutter"], values["ring"],
         )  # fmt: skip
         curves = {"mri": TissueCurves((0.0, 1.0, 2.0), values["echogenicity"], values["impedance"])}
         appearance = Appearance("x", curves, values["interface"], values["specular"], values["range"], receiver)

@@ -69,6 +69,27 @@ def blurred_noise_power(sigma: torch.Tensor, step_sites: torch.Tensor) -> torch.
     return (overlap * likeness).sum(dim=-1)
 
 
+def smoothed_along_depth(lines: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:
+    """Lines (..., N) averaged by a Gaussian of a standard deviation () in samples."""
+    return _convolved(lines, _half_pulse(sigma))
+
+
+def _convolved(lines: torch.Tensor, pulse: list) -> torch.Tensor:
+    """Lines (..., N) convolved by a symmetric pulse, given from its middle to one side."""
+    # The pulse spans few samples: a sum of shifted lines is quicker than a convolution of PyTorch, and exact to
+    # the last digit on every device, where that would round to TF32 or to half precision.
+    samples, reach = lines.shape[-1], len(pulse) - 1
+    padded = F.pad(lines, (reach, reach))
+    total = lines * pulse[0]
+    for lag, weight in enumerate(pulse[1:], start=1):
+        before, after = (padded[..., start : start + samples] for start in (reach - lag, reach + lag))
+        if isinstance(weight, float):
+            total = total.add(before + after, alpha=weight)
+        else:
+            total = total + weight * (before + after)
+    return total
+
+
 def _half_pulse(sigma: torch.Tensor) -> list:
     """Weights of a Gaussian of a standard deviation () in samples, from its middle to one side; both sum to 1.
 
@@ -126,18 +147,7 @@ class PointSpread:
         return self._across_lines(self._along_depth(torch.complex(in_phase, quadrature)))
 
     def _along_depth(self, lines: torch.Tensor) -> torch.Tensor:
-        # The pulse spans few samples: a sum of shifted lines is quicker than a convolution of PyTorch, and exact to
-        # the last digit on every device, where that would round to TF32 or to half precision.
-        samples, reach = lines.shape[-1], len(self._pulse) - 1
-        padded = F.pad(lines, (reach, reach))
-        total = lines * self._pulse[0]
-        for lag, weight in enumerate(self._pulse[1:], start=1):
-            before, after = (padded[..., start : start + samples] for start in (reach - lag, reach + lag))
-            if isinstance(weight, float):
-                total = total.add(before + after, alpha=weight)
-            else:
-                total = total + weight * (before + after)
-        return total
+        return _convolved(lines, self._pulse)
 
     def _across_lines(self, lines: torch.Tensor) -> torch.Tensor:
         spectrum = torch.fft.fft(lines, n=self._padded, dim=-2) * self._transfer
