@@ -233,7 +233,8 @@ def _smooth_step(values: torch.Tensor, start: float, stop: float) -> torch.Tenso
 
 def _without_noise(hu: torch.Tensor, spacing_mm: tuple[float, float, float]) -> torch.Tensor:
     """HU averaged over three voxels along each axis whose voxels are small: backscatter is less sharp."""
-    window = [3 if size < _SMALL_MM else 1 for size in spacing_mm[::-1]]
+    sizes = zip(spacing_mm[::-1], hu.shape, strict=True)
+    window = [3 if size < _SMALL_MM and count > 2 else 1 for size, count in sizes]
     padding = [size // 2 for size in window]
     return F.avg_pool3d(hu[None], window, stride=1, padding=padding, count_include_pad=False)[0]
 
