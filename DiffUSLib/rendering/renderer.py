@@ -262,8 +262,8 @@ class Renderer:
         if settings.near_field:
             diffuse = diffuse + self._ring_down
         power = self._receive(diffuse.clamp(max=SATURATION), specular.clamp(-SATURATION, SATURATION), pose)
-        if settings.point_spread and float(settings.receiver.smoothing_mm) > 0:
-            sigma = torch.as_tensor(settings.receiver.smoothing_mm / self._step_mm).to(power)
+        sigma = torch.as_tensor(settings.receiver.smoothing_mm / self._step_mm).to(power)
+        if settings.point_spread and float(sigma.detach()) > 0:
             power = point_spread.smoothed_along_depth(power, sigma)
         if settings.paper_artifacts:
             power = artifacts.paper_blur(artifacts.paper_speckle(_amplitude(power), settings.seed)).square()

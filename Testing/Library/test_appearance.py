@@ -86,7 +86,8 @@ def test_curves_replace_tissues_where_the_axis_knows_them():
     places = torch.linspace(-1, 3, 12**3).reshape(12, 12, 12)
     places[0] = float("nan")
     changed = with_curves(replace(maps, axis=TissueAxis("mri", places)), {"mri": CURVES})
-    expected = 10 ** (np.interp(places[1:], CURVES.positions, CURVES.echogenicity_db) / 20)
+    amplitudes = [10 ** (db / 20) for db in CURVES.echogenicity_db]
+    expected = np.interp(places[1:], CURVES.positions, amplitudes)
     np.testing.assert_allclose(changed.echogenicity[1:], expected, rtol=1e-4)
     assert torch.equal(changed.echogenicity[0], maps.echogenicity[0])
     assert torch.equal(changed.attenuation, maps.attenuation)
