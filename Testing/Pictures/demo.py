@@ -25,6 +25,8 @@ def open_module(host, volume_path):
     """
     import slicer
 
+    from Testing.Pictures.waiting import wait_for_image
+
     widget = host.load_module(MODULE_FOLDER, "DiffUS")
     volume = slicer.util.loadVolume(str(volume_path))
     slicer.util.setSliceViewerLayers(background=volume, fit=True)
@@ -34,7 +36,7 @@ def open_module(host, volume_path):
     host.wait_until(lambda: widget.session.transducer is not None or widget.session.patient.error, 300)
     if widget.session.patient.error:
         raise RuntimeError(widget.session.patient.error)
-    host.process_events(1.0)
+    wait_for_image(host, widget.session)
     host.view("1").resetFocalPoint()
     return widget
 

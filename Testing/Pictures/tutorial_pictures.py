@@ -17,6 +17,7 @@ def write_pictures(folder):
         what the module reported as wrong meanwhile.
     """
     from Testing.Host import start_host
+    from Testing.Pictures.waiting import wait_for_image
 
     host = start_host()
     widget = host.load_module(ROOT / "DiffUS", "DiffUS")
@@ -26,14 +27,13 @@ def write_pictures(folder):
     host.process_events(0.5)
     host.screenshot_window(folder / "1_sample_head.png")
     ui.addButton.click()
-    host.wait_until(lambda: session.transducer is not None and session.transducer.existingImage() is not None, 120)
-    host.process_events(1.0)
+    wait_for_image(host, session)
     host.view("1").resetFocalPoint()
     host.screenshot_window(folder / "module.png")
-    ui.moveSection.collapsed = ui.imageSection.collapsed = True
+    ui.imageSection.collapsed = True
     ui.curveSection.collapsed = False
     ui.curveButton.click()
-    host.process_events(1.0)
+    wait_for_image(host, session)
     host.screenshot_window(folder / "curve.png")
     problems = host.failures.take()
     host.close()
