@@ -16,7 +16,7 @@ _INNER = 0.55  # of the way from the middle of the brain to its surface: with ve
 _OUTER = 0.85  # likewise: with sulci, without the skull
 _LARGEST_HEAD_MM = 260.0  # along its second longest axis: heads with neck have at most 230 mm, bodies at least 270 mm
 
-# (no, yes) of `between`; figures of each kind: Testing/what_a_volume_is.py --figures.
+# (no, yes) of `between`; chosen on the variants of Testing/what_a_volume_is.py.
 _BRIGHT_FLUID = (1.45, 1.62)  # 97 % quantile of the inner brain in parts of its median: T2 from 1.67, T1 to 1.66
 _NO_DARK = (0.42, 0.53)  # 6 % quantile, likewise: T2 from 0.55, T1 to 0.54 (and there the quantile above is 1.3)
 _DARK_FLUID = (0.66, 0.58)  # 3 % quantile of the outer brain: T1 and FLAIR to 0.45, proton density from 0.81

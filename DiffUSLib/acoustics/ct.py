@@ -241,7 +241,9 @@ def _without_noise(hu: torch.Tensor, spacing_mm: tuple[float, float, float]) -> 
 
 def _exterior_air(hu: torch.Tensor, ijk_to_ras: torch.Tensor) -> torch.Tensor:
     """Mask of the air around the body and the partial-volume voxels at the skin."""
-    body = SimpleITK.GetImageFromArray((hu.detach() > _SKIN_HU).to(torch.uint8).cpu().numpy())
+    # In a clipped CT the lowest value stands for air, too.
+    skin = max(_SKIN_HU, float(hu.detach().min()))
+    body = SimpleITK.GetImageFromArray((hu.detach() > skin).to(torch.uint8).cpu().numpy())
     # A scan cuts lungs and bowel at its first and last slice: these faces do not open to the room.
     margin = [0, 0, 0]
     margin[int(ijk_to_ras[2, :3].abs().argmax())] = 1
@@ -249,4 +251,4 @@ def _exterior_air(hu: torch.Tensor, ijk_to_ras: torch.Tensor) -> torch.Tensor:
     exterior = SimpleITK.Equal(SimpleITK.Crop(filled, margin, margin), 0)
     grown = SimpleITK.BinaryDilate(exterior, [1, 1, 1], SimpleITK.sitkCross)
     mask = torch.from_numpy(SimpleITK.GetArrayFromImage(grown)).to(torch.bool).to(hu.device)
-    return mask & (hu.detach() < _SKIN_EDGE_HU)
+    return mask & ((hu.detach() < _SKIN_EDGE_HU) | (hu.detach() <= skin))

@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 _NAMES = {
     "ct": "CT",
     "t1": "T1",
-    "t1c": "contrast T1",
+    "t1c": "contrast T1 (t1c)",
     "t2": "T2",
     "flair": "FLAIR",
-    "pd": "proton density",
     "labels": "label map",
 }
 

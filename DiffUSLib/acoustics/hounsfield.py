@@ -15,7 +15,7 @@ _BONE = 200.0
 _LOWEST_CLIP, _HIGHEST_CLIP = -940.0, -30.0  # lower ends of windows about soft tissue
 _LEAST_SPIKE = 0.003
 
-# (no, yes) of `between`; the worst figures of each kind are printed by Testing/what_a_volume_is.py --figures.
+# (no, yes) of `between`; chosen on the variants of Testing/what_a_volume_is.py.
 _AIR_SHARE = (0.002, 0.01)
 _SOFT_SHARE = (0.35, 0.5)
 _VALLEY = (0.33, 0.2)  # between air and fat: partial volume and lung, at most 0.06; tissues of an MRI, at least 0.38

@@ -14,7 +14,7 @@ ROUNDING = 0.02
 
 _MOST_LABELS = 2000
 _SURELY_LABELS = 6  # so few values are no gray scale
-# The worst of each kind in `Testing/what_a_volume_is.py --figures`: images with at least 64 gray levels have at most
+# Of the variants of Testing/what_a_volume_is.py, images with at least 64 gray levels have at most
 # 0.46 equal neighbors (CT after strong denoising, 64 levels), label maps at least 0.65 (a whole head at 4 mm).
 _EQUAL = (0.47, 0.63)
 # Where images have so few gray levels that neighbors are equal, 0.87 to 1.0 of the steps lead to the next level;

@@ -20,7 +20,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 _MOST_NAMED = 12  # labels written out in a message
-_ENOUGH, _OWN_NUMBERS = 8, 500  # so many labels, or numbers this high, are no accident
+_ENOUGH, _OWN_NUMBERS = 8, 200  # so many labels, or numbers this high, are no accident
 
 
 def label_set_names() -> tuple[str, ...]:

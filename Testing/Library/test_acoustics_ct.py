@@ -94,6 +94,15 @@ def test_air_around_a_body_becomes_the_coupling_medium_but_air_inside_stays():
     assert float(maps.impedance[10, 10, 10]) < 0.001
 
 
+def test_around_a_clipped_ct_is_the_coupling_medium():
+    voxels = torch.full((20, 20, 20), -100.0)
+    voxels[:, 4:16, 4:16] = 40.0
+    voxels[8:12, 8:12, 8:12] = -100.0  # fat
+    maps = maps_from_ct(Volume(voxels, torch.eye(4)))
+    assert float(maps.impedance[10, 0, 0]) == pytest.approx(maps.outside.impedance_mrayl)
+    assert float(maps.impedance[10, 10, 10]) == pytest.approx(1.31, rel=0.02)
+
+
 def test_air_inside_the_body_may_be_declared_fluid():
     voxels = torch.full((20, 20, 20), -1000.0)
     voxels[:, 4:16, 4:16] = 40.0

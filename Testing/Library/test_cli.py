@@ -45,7 +45,7 @@ def run(*arguments):
 def test_render_writes_an_image_that_lands_on_the_volume(labels_file, tmp_path, capsys):
     out = tmp_path / "image.nrrd"
     assert run("render", labels_file, "-o", out, "--entry", ENTRY, "--target", TARGET, "--without", "speckle") == 0
-    assert "Modality labels was chosen" in capsys.readouterr().out
+    assert "taken for label map" in capsys.readouterr().out
     image = sitk.ReadImage(str(out))
     assert image.GetSize() == (512, 512, 1)
     values = sitk.GetArrayFromImage(image)[0]

@@ -167,7 +167,7 @@ def test_a_stripped_brain_has_no_skull(phantom):
 def test_the_decision_is_said_and_reported(phantom):
     maps = acoustic_maps(phantom.t1)
     first, second = maps.decision.sentences()
-    assert "contrast T1 (confidence" in first and "skull present" in second and "white matter" in second
+    assert "contrast T1 (t1c) (confidence" in first and "skull present" in second and "white matter" in second
     assert maps.notes[:2] == (first, second)
     report = maps.decision.report()
     assert report["modality"] == "t1c" and report["skull"] == "present" and not report["modality_given"]
