@@ -1,0 +1,26 @@
+"""Makes every picture of the README anew: python -m Testing.Pictures"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "Resources" / "Screenshots"
+
+
+def run(*arguments):
+    """Run a module of this project."""
+    subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=SCREENSHOTS.parents[1], check=True)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        run("DiffUSLib.cli", "demo", "-o", folder)
+        shutil.copyfile(Path(folder) / "overview.png", SCREENSHOTS / "demo_overview.png")
+    run("Testing.Pictures.tutorial_pictures", SCREENSHOTS)
+    run("Testing.Pictures.align_picture", SCREENSHOTS / "align.png")
+
+
+if __name__ == "__main__":
+    main()
