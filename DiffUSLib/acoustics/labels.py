@@ -96,8 +96,8 @@ def read_label_mapping(mapping: Mapping | str | Path) -> dict[int, Tissue]:
     if isinstance(mapping, Mapping):
         pairs, name = list(mapping.items()), "the label mapping"
     elif str(mapping) in _label_sets():
-        table = files("DiffUSLib") / "data" / f"labels_{mapping}.csv"
-        with table.open(encoding="utf-8") as stream:
+        shipped = files("DiffUSLib") / "data" / f"labels_{mapping}.csv"
+        with shipped.open(encoding="utf-8") as stream:
             pairs, name = [(row["label"], row["tissue"]) for row in csv.DictReader(stream)], str(mapping)
     else:
         path = Path(mapping)

@@ -27,7 +27,7 @@ from DiffUSLib.rendering.settings import RenderSettings
 
 MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "flair", "labels")
 
-STAGES = {
+STAGES: dict[str, dict[str, float | bool]] = {
     "backscatter": {"backscatter": False},
     "interface-scatter": {"interface_scatter_mm": 0.0},
     "specular": {"specular_mm": 0.0},

@@ -67,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
     maps = options.make_maps(arguments)
     maps, pose = options.place_transducer(arguments, setup, maps)
     renderer = Renderer(maps, setup.probe, setup.settings, setup.device)
-    poses = sweep_poses(pose, arguments.motion, *arguments.range, arguments.frames)
+    first, last = arguments.range
+    poses = sweep_poses(pose, arguments.motion, first, last, arguments.frames)
     options.warn_if_empty(renderer, poses)
     frames = torch.cat([renderer(one).image for one in options.with_progress(poses, "frame")]).cpu()
     if as_dicom:

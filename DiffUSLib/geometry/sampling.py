@@ -76,7 +76,7 @@ class Sampler:
         """
         outside = self._outside[:channels]
         if self._stacked is not None:
-            relative = self._by_grid_sample(index, len(outside))
+            relative = self._by_grid_sample(self._stacked[:, : len(outside)], index)
             offset = torch.tensor(outside, dtype=relative.dtype, device=relative.device)
             return relative + offset.reshape(-1, *[1] * (index.ndim - 1))
         planes = index.movedim(-1, 0).reshape(3, -1)
@@ -84,11 +84,11 @@ class Sampler:
         values = [pick(flat, value) for flat, value in zip(self._flat, outside, strict=False)]
         return torch.stack(values).reshape(len(values), *index.shape[:-1])
 
-    def _by_grid_sample(self, index: torch.Tensor, channels: int) -> torch.Tensor:
+    def _by_grid_sample(self, stacked: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         sizes = torch.tensor(self.shape_kji[::-1], dtype=index.dtype, device=index.device)
         grid = ((index * 2 + 1) / sizes - 1).reshape(1, -1, 1, 1, 3)
-        values = F.grid_sample(self._stacked[:, :channels], grid, mode="bilinear", align_corners=False)
-        return values.reshape(channels, *index.shape[:-1])
+        values = F.grid_sample(stacked, grid, mode="bilinear", align_corners=False)
+        return values.reshape(stacked.shape[1], *index.shape[:-1])
 
     def _cells(self, planes: torch.Tensor) -> Callable[[torch.Tensor, float], torch.Tensor]:
         """The function that interpolates a flat grid, with its value outside, at (3, P) voxel coordinates: (P,)."""

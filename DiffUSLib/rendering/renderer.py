@@ -7,7 +7,7 @@ import functools
 import math
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -178,7 +178,7 @@ class Renderer:
         """Everything that does not depend on the pose; the medium is made of the maps if none is given."""
         self.device = device
         self.grid = ImageGrid.around(self.probe, self.settings.width_px, self.settings.height_px)
-        options = {"dtype": self.dtype, "device": device}
+        options: Any = {"dtype": self.dtype, "device": device}
         probe, settings = self.probe, self.settings
         self._origins, self._directions = probe.scan_lines(**options)
         self._step_mm = probe.depth_mm / settings.samples
@@ -202,7 +202,7 @@ class Renderer:
         self._fixed_medium = None if self._maps_take_gradients() else medium
 
     def _maps_take_gradients(self) -> bool:
-        tensors = [self.maps.impedance, self.maps.attenuation, self.maps.echogenicity]
+        tensors: list[Any] = [self.maps.impedance, self.maps.attenuation, self.maps.echogenicity]
         for curves in self.settings.curves.values():
             tensors += [curves.echogenicity_db, curves.impedance_mrayl, curves.attenuation_db_cm_mhz]
         return any(isinstance(tensor, torch.Tensor) and tensor.requires_grad for tensor in tensors)

@@ -155,8 +155,8 @@ def torso(seed: int = 0, contrast: bool = False) -> Anatomy:
     fill("blood", np.hypot(point[..., 0] + 14, point[..., 1] + 42) < 9)
     fill("blood", np.hypot(point[..., 0] - 18, point[..., 1] + 40) < 10)
     loops = (([-60, 30, 25], [38, 32, 34]), ([-30, 55, -40], [30, 22, 24]), ([20, 62, -62], [28, 20, 22]))
-    for number, (center, radii) in enumerate(loops, start=1):
-        loop = blob(np.array(center) + rng.uniform(-8, 8, 3), np.array(radii))
+    for number, (middle, radii) in enumerate(loops, start=1):
+        loop = blob(np.array(middle) + rng.uniform(-8, 8, 3), np.array(radii))
         fill("bowel", (loop < 1) & (trunk < 0.77) & ~liver)
         lumens[(loop < 0.7) & (trunk < 0.74) & ~liver] = number
     aims = np.array([[55.0, 10, 15], [70.0, -15, -15]])

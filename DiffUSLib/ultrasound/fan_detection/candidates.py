@@ -43,8 +43,8 @@ def fans_of_region(region: np.ndarray, seed: int = 0) -> list[FanGeometry]:
     found = []
     for clip in (whole, box):
         # Where the region ends with the window or the image there is no edge of the fan.
-        free = (points > np.add(clip[:2], 1.2)) & (points < np.subtract(clip[2:], 1.2))
-        free = free.all(axis=1)
+        within = (points > np.add(clip[:2], 1.2)) & (points < np.subtract(clip[2:], 1.2))
+        free = within.all(axis=1)
         if free.sum() < 20:
             continue
         sides = [_sides(points[free], normals[free], sign, np.hypot(*region.shape), rng) for sign in (-1, 1)]
@@ -84,7 +84,7 @@ def _sides(points, normals, sign: int, size: float, rng) -> list[_Line]:
     agrees = normals @ normal.T > 0.7
     inlier = (np.abs(distance) < 1.0) & agrees
     support = inlier.sum(axis=0) - 1.5 * (distance > 1.5).sum(axis=0)
-    lines = []
+    lines: list[_Line] = []
     middle = points[facing].mean(axis=0)
     slants, gaps = np.rad2deg(np.arctan2(-normal[:, 1], sign * normal[:, 0])), normal @ middle - offset
     support[(slants < -30) | (slants > 89)] = 0

@@ -109,7 +109,7 @@ def judged_fans(evidence: Evidence, transducer_side: str) -> list[Judgement]:
 def _rough_fans(found: list[np.ndarray], view: Evidence, count: int) -> list[FanGeometry]:
     """The `count` best different fans for regions, in pixels of the maps, the transducer at the top."""
     rows, columns = view.maps.shape[1:]
-    grid = np.ix_(np.arange(1, rows, 4), np.arange(1, columns, 4))
+    grid = (np.arange(1, rows, 4)[:, None], np.arange(1, columns, 4)[None])
     different = {_rounded(fan): fan for region in found for fan in fans_of_region(region)}
     scored = [(quick_score(fan, view.maps, grid), fan) for fan in different.values()]
     scored.sort(key=lambda item: -item[0])

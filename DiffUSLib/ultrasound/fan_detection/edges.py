@@ -163,7 +163,7 @@ def moved_to_edges(fan: FanGeometry, evidence: Evidence) -> FanGeometry:
             return fan
         normals, shift = at.normals[seen], shift[seen]
         result = least_squares(lambda move, n=normals, s=shift: n @ move - s, np.zeros(2), loss="soft_l1")
-        fan = replace(fan, apex_px=tuple(float(value) for value in np.add(fan.apex_px, result.x)))
+        fan = replace(fan, apex_px=(fan.apex_px[0] + float(result.x[0]), fan.apex_px[1] + float(result.x[1])))
     return fan
 
 
@@ -173,7 +173,8 @@ def _with_window(fan: FanGeometry, at: EdgePoints, shift: np.ndarray, seen: np.n
         mine = seen & (at.edge == 4) & (at.normals == normal).all(axis=1)
         if mine.sum() >= 5:
             clip[index] += float(np.median(shift[mine])) * sum(normal)
-    return replace(fan, clip_px=tuple(clip))
+    left, top, right, bottom = clip
+    return replace(fan, clip_px=(left, top, right, bottom))
 
 
 def _fitted(fan: FanGeometry, points: np.ndarray, edge: np.ndarray) -> FanGeometry:
@@ -213,8 +214,10 @@ def _fitted(fan: FanGeometry, points: np.ndarray, edge: np.ndarray) -> FanGeomet
 
 def with_values(fan: FanGeometry, values: np.ndarray) -> FanGeometry:
     x, y, direction, lateral, near, far, steer = (float(value) for value in values)
-    size = {"half_width_px": lateral} if fan.kind == "linear" else {"half_angle_deg": lateral}
-    return replace(fan, apex_px=(x, y), direction_deg=direction, near_px=near, far_px=far, steer_deg=steer, **size)
+    moved = replace(fan, apex_px=(x, y), direction_deg=direction, near_px=near, far_px=far, steer_deg=steer)
+    if fan.kind == "linear":
+        return replace(moved, half_width_px=lateral)
+    return replace(moved, half_angle_deg=lateral)
 
 
 def _edge_residual(fan: FanGeometry, points: np.ndarray, edge: np.ndarray) -> np.ndarray:

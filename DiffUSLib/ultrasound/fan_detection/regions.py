@@ -13,7 +13,7 @@ _LARGEST = 0.985
 
 def regions(density: np.ndarray) -> list[np.ndarray]:
     """(h, w) bool masks of what may be a fan, from the share of lit pixels: the large things, and all of them."""
-    found = []
+    found: list[np.ndarray] = []
     for level, opening in ((0.25, 2), (0.5, 4)):
         bright = ndimage.uniform_filter(density, 3) > level
         bright = ndimage.binary_closing(np.pad(bright, 4), iterations=2)[4:-4, 4:-4]

@@ -27,7 +27,7 @@ def enlarged(fan: FanGeometry, view: Evidence) -> FanGeometry:
     )
     return replace(
         fan,
-        apex_px=tuple((value + 0.5) * f - 0.5 for value in fan.apex_px),
+        apex_px=((fan.apex_px[0] + 0.5) * f - 0.5, (fan.apex_px[1] + 0.5) * f - 0.5),
         near_px=fan.near_px * f,
         far_px=fan.far_px * f,
         half_width_px=fan.half_width_px * f,
