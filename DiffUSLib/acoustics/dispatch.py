@@ -35,12 +35,14 @@ def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> Acoustic
     if modality not in MODALITIES:
         raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
     of_mri = functools.partial(maps_from_mri, modality=modality)
-    mapping: Callable[..., AcousticMaps] = {"ct": maps_from_ct, "labels": maps_from_labels}.get(modality, of_mri)
+    others: dict[str, Callable[..., AcousticMaps]] = {"ct": maps_from_ct, "labels": maps_from_labels}
+    mapping = others.get(modality, of_mri)
     unknown = options.keys() - inspect.signature(mapping).parameters.keys()
     if unknown:
         raise DiffUSError(f"{min(unknown)} is no option of modality {modality}.")
     maps = mapping(volume, **options)
     decision = maps.decision
+    assert decision is not None
     if guess is not None:
         decision = replace(decision, confidence=guess.confidence, reason=guess.reason)
     return replace(maps, notes=decision.sentences() + maps.notes, decision=decision)

@@ -60,8 +60,8 @@ def mri_axis(voxels: torch.Tensor, anchors: tuple[Anchor, ...], applies: torch.T
         gray -= _TYPICAL_CONTRAST * (gray - fluid)
     if fluid < gray < white:
         reach = white - fluid
-        knots = (fluid - (gray - fluid), fluid, gray, white, white + 2 * reach)
-        places = (MRI_RANGE[0], 0.0, 1.0, 2.0, MRI_RANGE[1])
+        knots: tuple[float, ...] = (fluid - (gray - fluid), fluid, gray, white, white + 2 * reach)
+        places: tuple[float, ...] = (MRI_RANGE[0], 0.0, 1.0, 2.0, MRI_RANGE[1])
     elif white < gray < fluid:
         knots, places = (white, gray, fluid, 2 * fluid - gray), (2.0, 1.0, 0.0, MRI_RANGE[0])
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -20,6 +21,17 @@ CURVE_LIMITS = {
 }
 """Lowest and highest heights; echogenicity is that of white matter at 0 dB."""
 MOST_KNOTS = 64
+
+
+def axis_of(maps: AcousticMaps) -> TissueAxis:
+    """The axis that tissues of these maps lie on.
+
+    Raises:
+        DiffUSError: if they were made without one.
+    """
+    if maps.axis is None:
+        raise DiffUSError("these maps tell no tissues apart, so a look's curves have no meaning for them.")
+    return maps.axis
 
 
 @dataclass(frozen=True)
@@ -62,9 +74,9 @@ class TissueCurves:
 
     def applied_to(self, maps: AcousticMaps) -> AcousticMaps:
         """The maps with the properties that these curves give; the others, and voxels without position, stay."""
-        axis = maps.axis
+        axis = axis_of(maps)
         applies = self.apply_to(axis)
-        changed = {}
+        changed: dict[str, Any] = {}
         for name, heights in self.values().items():
             values = getattr(maps, name)
             heights = heights.to(values)

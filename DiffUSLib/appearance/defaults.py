@@ -10,7 +10,7 @@ import torch
 
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.acoustics.tissue_axis import TissueAxis
-from DiffUSLib.acoustics.tissue_curves import CURVE_LIMITS, TissueCurves
+from DiffUSLib.acoustics.tissue_curves import CURVE_LIMITS, TissueCurves, axis_of
 from DiffUSLib.appearance.appearance import Appearance, load_appearance
 
 MRI_KNOTS = (-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.3, 2.7, 3.3)
@@ -45,9 +45,9 @@ def fit_start(start: Appearance | None, maps: AcousticMaps | None, depth_mm: flo
 
 def _completed(curves: TissueCurves | None, maps: AcousticMaps) -> TissueCurves:
     """All three curves: as they are where there are some, else as the maps have them in the median."""
-    axis = maps.axis
+    axis = axis_of(maps)
     if curves is None:
-        places = axis.names or {"mri": MRI_KNOTS, "ct": CT_KNOTS}[axis.kind]
+        places: tuple = axis.names or {"mri": MRI_KNOTS, "ct": CT_KNOTS}[axis.kind]
         curves = TissueCurves(tuple(places))
     changed = {}
     for field, values in (

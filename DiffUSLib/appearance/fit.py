@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import torch
@@ -92,7 +92,7 @@ def fit_appearance(
     start: Appearance | None = None,
     name: str = "matched",
     refine_pose: bool = False,
-) -> Iterator[FitProgress]:
+) -> Generator[FitProgress, None, FitResult]:
     """Fit an appearance to frames and the volume behind them. Yields after each step; returns a `FitResult`.
 
     The most probable appearance is sought (MAP): speckle counts as noise, not as something to imitate, by comparing
@@ -148,7 +148,7 @@ def _with_grain(slices: UltrasoundSlices, appearance: Appearance) -> Appearance:
         return appearance
 
 
-def fitted(fit: Iterator[FitProgress]) -> FitResult:
+def fitted(fit: Generator[FitProgress, None, FitResult]) -> FitResult:
     """Run a fit to its end, without progress."""
     while True:
         try:
@@ -159,7 +159,7 @@ def fitted(fit: Iterator[FitProgress]) -> FitResult:
 
 def _climb(
     model: FrameModel, parameters: Parameters, weights: torch.Tensor, done: int, steps: int, stage: str, poses: bool
-) -> Iterator[FitProgress]:
+) -> Generator[FitProgress, None, tuple[torch.Tensor, torch.Tensor]]:
     """Adam on the log-posterior; yields after each step, returns the vector and the poses (S, 4, 4)."""
     vector = torch.zeros(parameters.count, requires_grad=True)
     twists = torch.zeros(len(model.poses), 6, requires_grad=poses)

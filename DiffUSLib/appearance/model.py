@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from DiffUSLib.acoustics.maps import AcousticMaps
-from DiffUSLib.acoustics.tissue_curves import TissueCurves
+from DiffUSLib.acoustics.tissue_curves import TissueCurves, axis_of
 from DiffUSLib.appearance.appearance import Appearance
 from DiffUSLib.appearance.expected import expected_gray
 from DiffUSLib.errors import DiffUSError
@@ -80,11 +80,11 @@ class FrameModel:
         at = self.poses if poses is None else poses
         sampled = self._sampled if poses is None else self._sampler(self._index(poses))
         renderer = self._renderer.changed_to(settings=replace(appearance.settings(self._renderer.settings), curves={}))
-        values = appearance.curves[self._renderer.maps.axis.kind].values()
+        values = appearance.curves[axis_of(self._renderer.maps).kind].values()
         count = len(sampled) - len(_PROPERTIES) - 1
         properties = []
         for name, fixed in zip(_PROPERTIES, sampled[count:-1], strict=True):
-            curve = 0.0
+            curve = torch.zeros(())
             if name in values:
                 curve = (sampled[:count] * values[name].float().reshape(-1, 1, 1, 1)).sum(dim=0)
             properties.append(fixed + curve)
@@ -108,8 +108,9 @@ def _sampler(maps: AcousticMaps, knots: TissueCurves) -> Sampler:
     Curves are linear in their heights, and so is sampling: shares that were sampled once serve all curves.
     """
     shape = maps.impedance.shape
-    applies = knots.apply_to(maps.axis)
-    shares = knots.shares(maps.axis).reshape(*shape, -1) * applies[..., None]
+    axis = axis_of(maps)
+    applies = knots.apply_to(axis)
+    shares = knots.shares(axis).reshape(*shape, -1) * applies[..., None]
     grids = list(shares.float().movedim(-1, 0).contiguous())
     outside = [0.0] * len(grids)
     beyond = (maps.outside.impedance_mrayl, maps.outside.attenuation_db_cm_mhz, maps.outside.echogenicity)

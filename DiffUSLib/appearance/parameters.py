@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 
@@ -83,10 +84,11 @@ class Parameters:
         start = self._start
         curves = dict(start.curves)
         if self._kind is not None:
-            changed = {name: values[name] for name in _CURVES if name in values}
+            changed: dict[str, Any] = {name: values[name] for name in _CURVES if name in values}
             curves[self._kind] = replace(curves[self._kind], **changed)
-        receiver = replace(start.receiver, **{name: values[name] for name in _RECEIVER if name in values})
-        numbers = {name: values[name] for name in _NUMBERS if name in values}
+        received: dict[str, Any] = {name: values[name] for name in _RECEIVER if name in values}
+        receiver = replace(start.receiver, **received)
+        numbers: dict[str, Any] = {name: values[name] for name in _NUMBERS if name in values}
         return replace(start, curves=curves, receiver=receiver, **numbers)
 
     def _physical(self, name: str, vector: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -156,13 +157,16 @@ def run(arguments: argparse.Namespace) -> None:
     slices, used = make_slices(tracked, placed, arguments.frames, count, arguments.fan)
     volume, volume_place = read_volume_and_place(arguments)
     maps = acoustic_maps(volume, modality=arguments.modality)
-    for sentence in maps.decision.sentences():
+    decision = maps.decision
+    assert decision is not None  # the maps of a volume come with one
+    for sentence in decision.sentences():
         print(sentence)
 
     def aligned(some: UltrasoundSlices) -> RegistrationResult:
         return follow(Alignment(volume, slices_moved(some, start), settings, maps))
 
-    result, extra = aligned(slices), {"volume": volume_place | maps.decision.report()}
+    result = aligned(slices)
+    extra: dict[str, Any] = {"volume": volume_place | decision.report()}
     if wanted:
         path = probe_path(tracked, placed, used, slices, start)
         moved = slices_moved(slices, start)
@@ -179,7 +183,7 @@ def run(arguments: argparse.Namespace) -> None:
         result = replace(result, verdict=agreement.verdict, reasons=[agreement.reason, *result.reasons])
         extra["second_sweep"] = {"distance_mm": agreement.distance_mm, "verdict": second.verdict}
     if slices.fan is not None:
-        extra["fan"] = fan_report(slices.fan, pixel_size_mm(slices.image_to_transducer[None]))
+        extra["fan"] = fan_report(slices.fan, pixel_size_mm(torch.from_numpy(slices.image_to_transducer[None])))
     _write(arguments, result, registration_report(result, used) | tracking_report(placed) | extra)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Generator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def smoothed(anatomy: Anatomy, sigma_mm: float) -> Generator[None, None, SmoothA
     stride = _strides(anatomy.volume.voxels.shape, spacing, sigma_mm)
     matrix = anatomy.maps.ijk_to_ras.clone()
     matrix[:3, :3] *= torch.tensor(stride[::-1], dtype=matrix.dtype)
-    maps = {}
+    maps: dict[str, Any] = {}
     for name in ("impedance", "attenuation", "echogenicity"):
         maps[name] = low_pass(getattr(anatomy.maps, name), spacing, sigma_mm)
         yield

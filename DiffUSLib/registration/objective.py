@@ -90,7 +90,8 @@ class Objective:
         observed = observe(slices, scale.lines, scale.samples, scale.image_mm)
         self._values, self._weights = observed.values, observed.weights
         self._features = Features(anatomy, observed.probe, scale.samples, device)
-        self._window, self._gain = scale.window, 1.0
+        self._window = scale.window
+        self._gain: float | torch.Tensor = 1.0
         self._center = center_ras_mm.float()
         self._poses = slices.transducer_to_ras.float()
         self._prior = prior_units
@@ -130,7 +131,7 @@ class Objective:
         scales = torch.diag_embed(torch.stack([scale, scale, scale, torch.ones_like(scale)], dim=1))
         return (corrections[:, None] @ self._poses[None] @ scales[:, None]).reshape(-1, 4, 4)
 
-    def with_tissue(self, maps: AcousticMaps, gain: torch.Tensor) -> Objective:
+    def with_tissue(self, maps: AcousticMaps, gain: float | torch.Tensor) -> Objective:
         """The same with other acoustic maps and a gain (a factor of power); gradients reach both."""
         changed = copy.copy(self)
         changed._features, changed._gain = self._features.with_maps(maps), gain

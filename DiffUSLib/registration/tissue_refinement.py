@@ -127,7 +127,7 @@ def refine_tissue(
     pose = torch.zeros(free.shape[1], requires_grad=True)
     tissue = torch.zeros(len(anchors) + 1, requires_grad=True)  # in standard deviations; the gain last
     optimizer = torch.optim.Adam([{"params": [pose], "lr": _POSE_RATE_MM}, {"params": [tissue], "lr": _RATE}])
-    best, first = (-math.inf, units, tissue.detach().clone()), None
+    best, first = (-math.inf, units, tissue.detach().clone()), -math.inf
     for iteration in range(_ITERATIONS):
         optimizer.zero_grad()
         moved = units + free @ pose
@@ -138,14 +138,14 @@ def refine_tissue(
         except torch.OutOfMemoryError:
             objective.go_on_on_cpu()
             continue
-        first = float(value.detach()) if first is None else first
+        first = float(value.detach()) if math.isinf(first) else first
         if float(value.detach()) > best[0]:
             best = (float(value.detach()), moved.detach(), tissue.detach().clone())
         yield Step("tissue", iteration, best[0], best[1])
         optimizer.step()
-    changes, gain = best[2][:-1] * objective.spreads_mrayl, float(best[2][-1]) * _GAIN_SPREAD_DB
+    changes, gain_db = best[2][:-1] * objective.spreads_mrayl, float(best[2][-1]) * _GAIN_SPREAD_DB
     refined = tuple(
         replace(anchor, impedance_mrayl=anchor.impedance + float(change))
         for anchor, change in zip(anchors, changes, strict=True)
     )
-    return TissueRefinement(refined, gain, best[0], first)
+    return TissueRefinement(refined, gain_db, best[0], first)
