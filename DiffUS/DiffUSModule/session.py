@@ -3,6 +3,7 @@
 import vtk
 from slicer.util import VTKObservationMixin
 
+from .parameters.craniotomy import windowOf
 from .parameters.edited_anchors import editedAnchors
 from .views.image_layout import ImageLayout
 from .work import torch_status
@@ -123,7 +124,8 @@ class Session(VTKObservationMixin):
         self._isUpdating = True
         try:
             parameters = self.parameters
-            self.patient.setNode(parameters.volume, parameters.modality.value, editedAnchors(parameters))
+            anchors, window = editedAnchors(parameters), windowOf(parameters)
+            self.patient.setNode(parameters.volume, parameters.modality.value, anchors, window)
             self.active.choose(parameters)
             self.image.update(parameters)
             self.updateViews()

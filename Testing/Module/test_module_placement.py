@@ -122,6 +122,25 @@ def test_snap_to_brain_where_there_is_no_bone(host, widget):
     assert widget.session.transducer.pose()[2, 3] == pytest.approx(45, abs=2)
 
 
+def test_a_craniotomy_opens_the_skull_and_the_transducer_stands_on_what_is_beneath(host, widget):
+    """A ball of 45 mm with a skull of 34 to 40 mm: closed, the bone reflects; open, the face is at 34 mm."""
+    from Testing.Module.conftest import place
+
+    widget.logic.getParameterNode().volume = add_body(skull_mm=(34, 40))
+    wait_for_image(host, widget, lambda: place(widget, (0, 0, 58), (0, 0, 0)))
+    whole = widget.session.patient.maps.impedance
+    widget.ui.craniotomyButton.click()
+    host.wait_until(lambda: widget.session.transducer.pose()[2, 3] < 40, 60)
+    assert widget.session.transducer.pose()[2, 3] == pytest.approx(34, abs=2)
+    opened = widget.session.patient.maps.impedance
+    changed = (opened != whole).nonzero()
+    assert len(changed) > 100
+    assert changed[:, 0].min() >= 36, "only the side that the transducer looks at is open"
+    widget.ui.craniotomyButton.click()
+    host.wait_until(lambda: widget.session.patient.maps is not None, 60)
+    assert bool((widget.session.patient.maps.impedance == whole).all())
+
+
 def test_snap_away_from_the_patient_is_a_sentence(host, widget):
     from Testing.Module.conftest import place
 

@@ -23,6 +23,7 @@ class Modality(Enum):
     T1 = "t1"
     T1_CONTRAST = "t1c"
     T2 = "t2"
+    FLAIR = "flair"
     LABELS = "labels"
 
     def label(self):
@@ -32,6 +33,7 @@ class Modality(Enum):
             "t1": _("MRI, T1"),
             "t1c": _("MRI, T1 with contrast"),
             "t2": _("MRI, T2"),
+            "flair": _("MRI, FLAIR"),
             "labels": _("Labels (segmentation)"),
         }[self.value]
 
@@ -161,6 +163,7 @@ class DiffUSParameterNode:
     volume - the patient: MRI, CT, label map or segmentation.
     modality - what its intensities mean.
     anchors, anchorsVolume - anchors of the impedance curve as edited (edited_anchors.py), and of which volume.
+    craniotomy, craniotomyVolume - the window in the skull (see craniotomy.py), and the volume it is in.
     transducer - the transform TransducerToRas of the active transducer.
     preset - name of the probe preset that the geometry came from.
     probe - the fan of the active transducer.
@@ -183,6 +186,8 @@ class DiffUSParameterNode:
     modality: Modality = Modality.AUTO
     anchors: str = ""
     anchorsVolume: vtkMRMLScalarVolumeNode
+    craniotomy: str = ""
+    craniotomyVolume: Union[vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, None]  # noqa: UP007
     transducer: vtkMRMLLinearTransformNode
     preset: str = "craniotomy_curvilinear"
     probe: ProbeGeometry

@@ -135,16 +135,19 @@ def _copySegmentation(node):
         slicer.mrmlScene.RemoveNode(labelmap)
 
 
-def computeMaps(copy, modality, anchors=None):
+def computeMaps(copy, modality, anchors=None, windowToRas=None):
     """DiffUSLib's AcousticMaps of a VolumeCopy; touches no node.
 
     Args:
         anchors: DiffUSLib's Anchors in the place of measured ones, for an MRI.
+        windowToRas: (4, 4) pose that looks through a craniotomy, or None.
 
     Raises:
-        DiffUSError: if the volume cannot be used with this modality.
+        DiffUSError: if the volume cannot be used with this modality, or has no bone to open.
     """
     from dataclasses import replace
+
+    import torch
 
     from DiffUSLib import acoustic_maps
 
@@ -154,6 +157,10 @@ def computeMaps(copy, modality, anchors=None):
     else:
         mapping, notes = _tissuesOf(copy.labels)
         maps = acoustic_maps(copy.toLibrary(), "labels", mapping=mapping)
+    if windowToRas is not None:
+        from DiffUSLib import open_craniotomy
+
+        maps = open_craniotomy(maps, torch.from_numpy(windowToRas))
     return replace(maps, notes=(*((copy.note,) if copy.note else ()), *notes, *maps.notes))
 
 

@@ -2,6 +2,7 @@
 
 import slicer
 
+from ..parameters.craniotomy import windowOf
 from ..parameters.parameter_node import ProbeKind
 from ..parameters.probe_settings import presetNames
 from ..scene.transducer import ROLE_ATTRIBUTE
@@ -25,11 +26,12 @@ class TransducerSection(Section):
         ui.sliceButton.connect("clicked()", lambda: self.attempt(self.onSlice))
         ui.skinButton.connect("clicked()", lambda: self.onSnap(False))
         ui.brainButton.connect("clicked()", lambda: self.onSnap(True))
+        ui.craniotomyButton.connect("toggled(bool)", self.onCraniotomy)
         ui.undoButton.connect("clicked()", lambda: self.attempt(session.actions.undo))
         # Expanding a section shows all its rows, also those that this fan does not have.
         ui.shapeSection.connect("contentsCollapsed(bool)", lambda: self.update())
         ui.transducerSection.connect("contentsCollapsed(bool)", lambda: self.update())
-        self._line = None
+        self._line, self._isUpdating = None, False
 
     def update(self):
         ui, parameters = self.ui, self.session.parameters
@@ -40,6 +42,10 @@ class TransducerSection(Section):
             setIfDifferent(button, "enabled", hasVolume)
         for button in (ui.skinButton, ui.brainButton):
             setIfDifferent(button, "enabled", hasVolume and hasTransducer)
+        setIfDifferent(ui.craniotomyButton, "enabled", hasVolume)
+        self._isUpdating = True
+        setIfDifferent(ui.craniotomyButton, "checked", windowOf(parameters) is not None)
+        self._isUpdating = False
         setIfDifferent(ui.undoButton, "enabled", self.session.active.history.canUndo)
         if parameters.preset in self._presets:
             setIfDifferent(ui.presetCombo, "currentIndex", self._presets.index(parameters.preset))
@@ -86,6 +92,15 @@ class TransducerSection(Section):
                 self.session.errands.withMaps(lambda: transducer_placement.placeByLine(self.session))
             else:
                 self.attempt(transducer_placement.placeByLine, self.session)
+
+    def onCraniotomy(self, isOpen):
+        if self._isUpdating:
+            return
+        actions = self.session.actions
+        if isOpen:
+            self.session.errands.withMaps(actions.openSkull)
+        else:
+            self.attempt(actions.closeSkull)
 
     def close(self):
         self._observeLine(None)

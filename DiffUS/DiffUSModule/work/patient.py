@@ -26,7 +26,7 @@ class Patient(VTKObservationMixin):
         VTKObservationMixin.__init__(self)
         self.changed = Signal()
         self.maps, self.notes, self.error = None, (), ""
-        self._node = self._modality = self._anchors = self._task = self._place = None
+        self._node = self._modality = self._anchors = self._task = self._place = self._window = None
         self._voxelsTime = 0
         self._isOutdated = False
 
@@ -43,16 +43,19 @@ class Patient(VTKObservationMixin):
         """DiffUSLib's name of what the intensities mean, "auto" until it was found."""
         return self.maps.modality if self.maps is not None else self._modality
 
-    def setNode(self, node, modality, anchors=None):
+    def setNode(self, node, modality, anchors=None, window=None):
         """Choose the volume, what its intensities mean (DiffUSLib's name), and anchors instead of measured ones.
 
         Computes nothing yet.
+
+        Args:
+            window: of a craniotomy, see parameters.craniotomy; None leaves the skull closed.
         """
-        if node is self._node and (modality, anchors) == (self._modality, self._anchors):
+        if node is self._node and (modality, anchors, window) == (self._modality, self._anchors, self._window):
             return
         self._endTask()  # without a word: who listens might ask for the maps of the node before
         self.removeObservers()
-        self._node, self._modality, self._anchors = node, modality, anchors
+        self._node, self._modality, self._anchors, self._window = node, modality, anchors, window
         self._forget()
         self._voxelsTime = voxelsTime(node) if node is not None else 0
         if node is not None:
@@ -82,7 +85,8 @@ class Patient(VTKObservationMixin):
             self._onError(error)
             return
         modality, anchors = self._modality, self._anchors
-        self._task = BackgroundTask(lambda: computeMaps(copy, modality, anchors), self._onMaps, self._onError)
+        window = None if self._window is None else self._place @ np.array(self._window)
+        self._task = BackgroundTask(lambda: computeMaps(copy, modality, anchors, window), self._onMaps, self._onError)
         self.changed.emit()
 
     def cancel(self):

@@ -4,9 +4,11 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ..parameters.craniotomy import storeWindow
 from ..parameters.probe_settings import probeFromParameters, writeProbeToParameters
 from ..scene.sample_data import knownStartPose
 from ..scene.transducer import Transducer
+from ..scene.volume_source import placeOf
 
 
 class TransducerActions:
@@ -53,6 +55,25 @@ class TransducerActions:
             self.add(pose)
         else:
             self._session.transducer.setPose(np.asarray(pose))
+
+    def openSkull(self):
+        """A craniotomy before the transducer, or where a new one would stand; it then stands on the dura."""
+        from DiffUSLib import default_pose, snap_to_surface
+
+        session, transducer = self._session, self._session.transducer
+        pose = default_pose(session.patient.maps).numpy() if transducer is None else transducer.pose()
+
+        def standOnDura():
+            import torch
+
+            self.setPose(snap_to_surface(session.patient.maps, torch.from_numpy(np.array(pose))).numpy())
+
+        storeWindow(session.parameters, placeOf(session.patient.node), pose)
+        session.errands.withMaps(standOnDura)
+
+    def closeSkull(self):
+        """As the volume has it."""
+        storeWindow(self._session.parameters, None, None)
 
     def undo(self):
         """Back to where the transducer stood before the last placement."""
