@@ -53,8 +53,10 @@ def quick_score(fan: FanGeometry, maps: np.ndarray, grid: tuple[np.ndarray, np.n
     outside = lit_shares(maps[0], at, np.array([2.0, 3.0, 4.0]))
     good = np.where(strength > SEEN_STEP, 1.0, np.where(outside > 0.3, -1.0, 0.0))
     edges = [good[at.edge == index].mean() for index in range(4) if (at.edge == index).any()]
+    window = good[at.edge == EDGES.index("window")]
+    missed = 1 - window.mean() if len(window) else 0.0
     lit = (maps[0][grid] > 0.05)[inside].mean()
-    return float(np.sum(edges) / 4 + 0.5 * lit)
+    return float(np.sum(edges) / 4 + 0.5 * lit - 0.25 * missed)
 
 
 def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judgement:
@@ -95,6 +97,7 @@ def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judg
             if ring.sum() > 20:
                 steps = [float(one[inside].mean() - one[ring].mean()) for one in evidence.maps]
                 measures[f"step_{name}"] = max(steps)
+        measures["cut"] = _straight_cut(lit, inside)
         measures["faint_beyond"] = _faint_beyond(fan, lit, rows * factor, columns * factor, inside)
     if "step_close" not in measures or fan.half_angle_deg > 88:
         return Judgement(replace(fan, confidence=0.0), measures)
@@ -115,6 +118,24 @@ def _faint_beyond(fan: FanGeometry, lit: np.ndarray, y: np.ndarray, x: np.ndarra
         return 0.0
     # Texts beyond count little: they are bright, but few.
     return float(np.minimum(lit[beyond], 0.3).mean() - np.median(lit[elsewhere]))
+
+
+def _straight_cut(lit: np.ndarray, inside: np.ndarray) -> float:
+    """How much of a row or column, beyond which all of the fan is black, is lit at once, as where a window cuts it.
+
+    Sides that are dark for want of contact end along scan lines and fade.
+    """
+    most = 0.0
+    for quarters in range(4):
+        fan, is_lit = np.rot90(inside, quarters), np.rot90(lit > 0.1, quarters)
+        total = np.cumsum(fan.sum(axis=0))
+        black = np.cumsum((fan & is_lit).sum(axis=0)) <= 0.01 * total
+        first = int(np.max(np.nonzero(black)[0], initial=-1)) + 1  # columns before the fan are black, too
+        if 0 < first < fan.shape[1] - 3 and 0.02 * total[-1] < total[first - 1] < 0.5 * total[-1]:
+            rows = fan[:, first - 1] & fan[:, first + 2]
+            if rows.sum() >= 0.1 * np.sqrt(total[-1]):
+                most = max(most, float(is_lit[rows, first + 2].mean()))
+    return most
 
 
 def _ramp(value: float, low: float, high: float, least: float) -> float:
@@ -138,6 +159,8 @@ def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> li
     factors.append((_ramp(measures["share"], 0.005, 0.025, 0.2), "it is small"))
     factors.append((_ramp(measures["step_close"], 0.2, 0.55, 0.2), "it hardly differs from what is around it"))
     factors.append((_ramp(measures["cover"], 0.2, 0.7, 0.2), "most of it is black"))
+    if fan.kind != "linear":
+        factors.append((_ramp(-measures["cut"], -0.7, -0.4, 0.5), "a straight cut runs through it"))
     if fan.kind == "trapezoid" and is_turned:
         factors.append((0.85, "such fans are rarely turned"))
     if fan.kind == "curvilinear":
