@@ -48,7 +48,7 @@ def read_all(folder: Path) -> dict[str, tuple[UltrasoundSlices, Volume, Acoustic
     for name in sorted(path.name.removesuffix("_iUS.png") for path in folder.glob("*_iUS.png")):
         try:
             slices, volume = read_pair(folder, name)
-            pairs[name] = (slices, volume, maps_from_mri(volume, "t1c"))
+            pairs[name] = (slices, volume, maps_from_mri(volume, "t1c", skull=False))
         except DiffUSError as error:
             print(f"{name} is left out: {error}", file=sys.stderr)
     return pairs

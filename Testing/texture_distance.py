@@ -22,7 +22,7 @@ import torch
 from compare_with_real_ultrasound import read_all
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
-from DiffUSLib.acoustics.medium import BONE_MRAYL
+from DiffUSLib.acoustics.medium import BONE_MRAYL, TISSUE_ECHOGENICITY
 from DiffUSLib.appearance import Appearance, fit_appearance, fit_to_frames, fitted, load_appearance
 from DiffUSLib.appearance.texture import Texture, frame_textures, texture_distances
 from DiffUSLib.cli.register import make_slices, place
@@ -38,7 +38,7 @@ LIVER_FRAMES = [5, 12, 19, 26]
 LIVER_LABEL = "liver"
 TILTS_DEG = (10.0, 30.0, 50.0, 70.0, 85.0)  # of the entry from the patient's right toward the front
 RISES_MM = (-40.0, -20.0, 0.0)
-POSES = 3  # with the least bone in the fan, as a sonographer looks between ribs
+POSES = 3  # with the most tissue and the least bone in the fan
 
 
 def liver_scene(folder: Path) -> tuple[UltrasoundSlices, Volume, AcousticMaps, torch.Tensor]:
@@ -55,9 +55,12 @@ def liver_scene(folder: Path) -> tuple[UltrasoundSlices, Volume, AcousticMaps, t
         outward = torch.tensor([np.cos(tilt), np.sin(tilt), 0.0], dtype=torch.float64)
         entry = center + outward * 95.0 + torch.tensor([0.0, 0.0, rise_mm], dtype=torch.float64)
         pose = look_at(entry.tolist(), center.tolist())
-        view = replace(maps, impedance=torch.ones_like(bone), attenuation=0 * bone, echogenicity=bone)
-        lines = Renderer(view, slices.probe, RenderSettings(speckle=False, near_field=False), "cpu").scan_lines(pose)
-        tried.append((float((lines.power > 0.25).float().mean()), pose))
+        shares = []
+        for seen in (bone, (maps.echogenicity > TISSUE_ECHOGENICITY).float()):
+            view = replace(maps, impedance=1 + 0 * bone, attenuation=0 * bone, echogenicity=seen)
+            lines = Renderer(view, slices.probe, RenderSettings(speckle=False, near_field=False), "cpu")
+            shares.append(float((lines.scan_lines(pose).power > 0.25).float().mean()))
+        tried.append((shares[0] - shares[1], pose))
     poses = [pose for _, pose in sorted(tried, key=lambda found: found[0])[:POSES]]
     return slices, volume, maps, torch.stack(poses)
 

@@ -26,6 +26,7 @@ def maps_from_mri(
     anchors: tuple[Anchor, ...] | None = None,
     seed: int = 0,
     network: ImpedanceNetwork | None = None,
+    skull: bool = True,
 ) -> AcousticMaps:
     """Acoustic maps of an MRI of the head, with or without its skull. Differentiable to the voxels.
 
@@ -37,6 +38,8 @@ def maps_from_mri(
         modality: "t1", "t1c" (contrast T1) or "t2".
         anchors: intensities of known tissues; measured in the volume by default, see `measure_anchors`.
         seed: of the network's training.
+        skull: look for bone in a whole head; without it, all of the head is mapped by intensity, as for ultrasound
+            through an open skull.
         network: a trained network, used instead of training one; gradients reach its weights if they ask for them.
 
     Raises:
@@ -69,7 +72,9 @@ def maps_from_mri(
     outside = tissue("water")
     around = _around(volume, head, anchors)
     applies = ~around
-    if head.whole_head:
+    if head.whole_head and not skull:
+        notes.append("No voxel was taken for bone: the ultrasound is taken through the open skull.")
+    elif head.whole_head:
         bone_share = _bone_share(voxels - head.zero, volume, head, anchors)
         applies &= bone_share.detach() < 0.5
         hard = _values(tissue("cortical bone"))

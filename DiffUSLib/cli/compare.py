@@ -7,10 +7,9 @@ import csv
 
 import numpy as np
 
-from DiffUSLib.acoustics import acoustic_maps
 from DiffUSLib.appearance import load_appearance
 from DiffUSLib.cli.options import MODALITIES, use_threads
-from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, read_behind, read_ultrasound
+from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, maps_behind, read_behind, read_ultrasound
 from DiffUSLib.evaluation.pair_measures import FrameComparison, table_one
 from DiffUSLib.io import write_image
 from DiffUSLib.io.files import check_folder, written_whole
@@ -51,9 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     looks = {name: load_appearance(name) for name in arguments.look}
     slices = read_ultrasound(arguments, planes=True)
     volume = read_behind(arguments.volume, arguments.spacing)
-    maps = acoustic_maps(volume, modality=arguments.modality)
-    for note in maps.notes:
-        print(note)
+    maps = maps_behind(volume, arguments.modality)
     comparisons = [FrameComparison(slices, index, volume, maps) for index in range(len(slices.images))]
     tables = [table_one(comparison, looks) for comparison in comparisons]
     rows = {

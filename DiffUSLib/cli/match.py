@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from DiffUSLib.acoustics import acoustic_maps
 from DiffUSLib.appearance import (
     FitResult,
     fit_appearance,
@@ -17,7 +16,7 @@ from DiffUSLib.appearance import (
     save_appearance,
 )
 from DiffUSLib.cli.options import MODALITIES, use_threads
-from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, read_behind, read_ultrasound
+from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, maps_behind, read_behind, read_ultrasound
 from DiffUSLib.evaluation.pair_measures import FrameComparison
 from DiffUSLib.io import write_image
 from DiffUSLib.io.files import check_folder
@@ -62,9 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"Wrote {arguments.output}: gain, shading, resolution and speckle; tissues are those of {start.name}.")
         return
     volume = read_behind(arguments.volume, arguments.spacing)
-    maps = acoustic_maps(volume, modality=arguments.modality)
-    for note in maps.notes:
-        print(note)
+    maps = maps_behind(volume, arguments.modality)
     result = _fit(fit_appearance(slices, maps, start, arguments.name, arguments.refine_pose))
     result.check()
     appearance = replace(result.appearance, source=f"{source} and {volume.name}")

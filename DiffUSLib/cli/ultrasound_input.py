@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from DiffUSLib.acoustics import MRI_MODALITIES, AcousticMaps, acoustic_maps, detect_modality
 from DiffUSLib.cli.register import frame_numbers, make_slices, place
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
@@ -86,6 +87,17 @@ def read_behind(path: str, spacing_mm: float | None) -> Volume:
         return read_volume(path)
     image = read_picture(Path(path))
     return Volume(torch.from_numpy(image)[None], _pixel_matrix(spacing_mm), Path(path).name)
+
+
+def maps_behind(volume: Volume, modality: str) -> AcousticMaps:
+    """The acoustic maps of the volume behind real frames: what these show of a brain lies in an open skull."""
+    if modality == "auto":
+        modality = detect_modality(volume).modality
+    options = {"skull": False} if modality in MRI_MODALITIES else {}
+    maps = acoustic_maps(volume, modality=modality, **options)
+    for note in maps.notes:
+        print(note)
+    return maps
 
 
 def _pixel_matrix(spacing_mm: float | None) -> torch.Tensor:

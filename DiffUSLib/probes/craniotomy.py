@@ -48,9 +48,15 @@ def open_craniotomy(
     impedance, attenuation, echogenicity = (
         torch.where(removed, value, grid) for grid, value in zip(grids, values, strict=True)
     )
+    axis = maps.axis and replace(maps.axis, positions=maps.axis.positions.masked_fill(removed, float("nan")))
     note = f"Scalp and bone were removed in a window of {radius_mm:g} mm radius, as by a craniotomy."
     return replace(
-        maps, impedance=impedance, attenuation=attenuation, echogenicity=echogenicity, notes=(*maps.notes, note)
+        maps,
+        impedance=impedance,
+        attenuation=attenuation,
+        echogenicity=echogenicity,
+        notes=(*maps.notes, note),
+        axis=axis,
     )
 
 
