@@ -94,6 +94,15 @@ def test_a_dark_near_field_is_no_face_to_be_sure_of():
     assert "near field" in fan.sentence
 
 
+def test_a_side_that_fades_to_black_is_no_side_to_be_sure_of():
+    """Without contact at one end of the transducer the scan lines there are black; the fan then seems to lean."""
+    radius, angle = polar((400, 500), (250, 10))
+    contact = np.clip((33 - angle) / 6, 0, 1)
+    inside = (radius >= 60) & (radius <= 350) & (np.abs(angle) <= 40)
+    fan = detect_fan(np.where(inside, (speckle(inside.shape, 4) + 3) * contact, 0).astype(np.uint8))
+    assert overlap(fan.mask, inside) > 0.95 or not fan.is_sure
+
+
 def test_video_black_and_its_noise_are_background():
     radius, angle = polar((300, 400), (200, -30))
     inside = (radius >= 60) & (radius <= 300) & (np.abs(angle) <= 33)

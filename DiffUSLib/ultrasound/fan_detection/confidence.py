@@ -161,6 +161,10 @@ def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> li
     factors.append((_ramp(measures["cover"], 0.2, 0.7, 0.2), "most of it is black"))
     if fan.kind != "linear":
         factors.append((_ramp(-measures["cut"], -0.7, -0.4, 0.5), "a straight cut runs through it"))
+        sides = sorted(measures.get(f"{name}_sharp", 0.0) for name in ("left", "right"))
+        if abs(fan.direction_deg - 90) > 1.5 and sides[1] > 0:
+            # Scanners draw fans upright: one that leans away from its softer side has lost scan lines there.
+            factors.append((_ramp(sides[0] / sides[1], 0.6, 0.8, 0.75), "a side may be black"))
     if fan.kind == "trapezoid" and is_turned:
         factors.append((0.85, "such fans are rarely turned"))
     if fan.kind == "curvilinear":
