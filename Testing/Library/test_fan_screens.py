@@ -103,6 +103,13 @@ def test_a_side_that_fades_to_black_is_no_side_to_be_sure_of():
     assert overlap(fan.mask, inside) > 0.95 or not fan.is_sure
 
 
+def test_a_dim_near_field_belongs_to_the_fan():
+    """Of this screen two fans have every edge: one ends at the first bright arc, below dim scan lines."""
+    screen = make_screen(30004, "B")
+    fan = detect_fan(screen.frames)
+    assert overlap(fan.mask, screen.inside) > 0.97
+
+
 def test_video_black_and_its_noise_are_background():
     radius, angle = polar((300, 400), (200, -30))
     inside = (radius >= 60) & (radius <= 300) & (np.abs(angle) <= 33)

@@ -47,13 +47,31 @@ def detect_fan(image: np.ndarray, transducer_side: str = "auto") -> FanGeometry:
             break
     if not judged:
         raise DiffUSError(f"no fan was found: nothing in the image is bounded like one; {BY_HAND}.")
-    best = max(judged, key=lambda one: one.rank)
+    best = _widened(max(judged, key=lambda one: one.rank), judged)
     if best.fan.confidence < MINIMUM_CONFIDENCE:
         raise DiffUSError(
             f"no fan was found (confidence {best.fan.confidence:.2f}): this does not look like an ultrasound image; "
             f"choose another image or {BY_HAND}."
         )
     return best.fan
+
+
+def _widened(best: Judgement, judged: list[Judgement]) -> Judgement:
+    """The best fan, or an equally sure one that holds it and is as full: the dim near field belongs to the fan."""
+    wider = [
+        one
+        for one in judged
+        if one.fan.kind == best.fan.kind
+        and one.fan.confidence >= best.fan.confidence - 0.02
+        and one.measures["cover"] >= best.measures["cover"] - 0.02
+    ]
+    mask = best.fan.mask
+    wider = [one for one in wider if one is not best and _is_held(mask, one.fan.mask)]
+    return max(wider, key=lambda one: one.rank, default=best)
+
+
+def _is_held(inner: np.ndarray, outer: np.ndarray) -> bool:
+    return (inner & outer).sum() > 0.98 * inner.sum() and outer.sum() > 1.02 * inner.sum()
 
 
 def checked_frames(image: np.ndarray) -> np.ndarray:
