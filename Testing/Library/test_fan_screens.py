@@ -110,6 +110,13 @@ def test_a_dim_near_field_belongs_to_the_fan():
     assert overlap(fan.mask, screen.inside) > 0.97
 
 
+def test_echoes_that_sink_into_black_are_no_deep_end_to_be_sure_of():
+    screen = make_screen(32047, "B")  # lit to half of its depth, with shadows that end at the same arc
+    fan = detect_fan(screen.frames)
+    assert not fan.is_sure
+    assert "deep end" in fan.sentence
+
+
 def test_video_black_and_its_noise_are_background():
     radius, angle = polar((300, 400), (200, -30))
     inside = (radius >= 60) & (radius <= 300) & (np.abs(angle) <= 33)

@@ -150,7 +150,9 @@ def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> li
     for name, words in _WORDS.items():
         if f"{name}_crisp" in measures:
             seen, sharp, beyond = (measures[f"{name}_{what}"] for what in ("crisp", "sharp", "lit_outside"))
-            factors.append((_ramp(seen, 0.1, 0.55, 0.4), f"{words} is hardly seen"))
+            # Where echoes sink into black, some of that arc is crisp by chance: more of a deep end must be seen.
+            enough = 0.75 if name == "far" else 0.55
+            factors.append((_ramp(seen, 0.1, enough, 0.4), f"{words} is hardly seen"))
             factors.append((_ramp(sharp, *_SHARP.get(name, (0.2, 0.55)), 0.4), f"the echoes fade away toward {words}"))
             factors.append((_ramp(-beyond, -0.4, -0.05, 0.4), f"something bright lies beyond {words}"))
         elif name != "window" and not (name == "near" and fan.kind == "sector"):
