@@ -88,8 +88,8 @@ def maps_from_mri(
     pairs = zip(channels, _values(outside), strict=True)
     impedance, attenuation, echogenicity = (torch.where(around, value, channel) for channel, value in pairs)
     notes.append(f"The background is the coupling medium ({outside.name}).")
-    skull = "present" if head.whole_head else "stripped"
-    decision = VolumeDecision(modality, skull=skull, anchors=anchors, anchors_given=given)
+    surroundings = "present" if head.whole_head else "stripped"
+    decision = VolumeDecision(modality, skull=surroundings, anchors=anchors, anchors_given=given)
     axis = mri_axis(voxels.detach(), anchors, applies)
     ijk_to_ras = volume.ijk_to_ras
     return AcousticMaps(

@@ -27,6 +27,17 @@ def test_every_public_name_is_there_and_documented(name):
     assert not callable(value) or value.__doc__
 
 
+def test_the_stub_names_the_same_homes():
+    tree = ast.parse((REPOSITORY / "DiffUSLib" / "__init__.pyi").read_text(encoding="utf-8"))
+    stub = {
+        alias.name: node.module.removeprefix("DiffUSLib.")
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert stub == DiffUSLib._HOME_OF
+
+
 def test_unknown_names_are_told():
     with pytest.raises(AttributeError, match="magic"):
         _ = DiffUSLib.magic

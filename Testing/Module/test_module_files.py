@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-RESOURCE_ENDINGS = (".ui", ".png", ".csv", ".json")
+RESOURCE_ENDINGS = (".ui", ".png", ".csv", ".json", ".pyi", ".typed")
 
 
 def listed(folder, name):
