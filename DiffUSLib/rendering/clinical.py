@@ -32,6 +32,7 @@ about 30 HU, then a soft rise to parenchyma at 55 to 70 HU. Organ labels tell mo
 
 CONTACT_DB = (-18.0, -9.0, -3.0, 0.0, 0.0, 0.0, -3.0, -9.0, -18.0)
 
+# Gain: the mean squared difference to the frames of both patients, weighted alike (compare_with_real_ultrasound.py).
 RECEIVER = Receiver(
-    gain_db=-4.0, line_gain_db=CONTACT_DB, gamma=1.15, clutter_db=-24.0, lateral_scale=1.5, smoothing_mm=0.3
+    gain_db=0.0, line_gain_db=CONTACT_DB, gamma=1.15, clutter_db=-24.0, lateral_scale=1.5, smoothing_mm=0.3
 )
