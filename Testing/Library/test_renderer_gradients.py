@@ -219,7 +219,7 @@ def test_unknown_looks_settings_and_models_are_refused_with_the_choices():
     with pytest.raises(DiffUSError, match="paper"):
         look("cartoon")
     with pytest.raises(DiffUSError, match="gain_db"):
-        RenderSettings(loudness=3)
+        look("clinical", loudness=3)
     with pytest.raises(DiffUSError, match="reverberation"):
         RenderSettings(propagation="magic")
 
