@@ -77,7 +77,8 @@ def test_a_drag_beside_the_handles_moves_nothing(host, handles):
 def test_a_layout_of_our_own_makes_its_views(host):
     import slicer
 
-    description = """<layout type="horizontal"><item splitSize="500"><view class="vtkMRMLViewNode" singletontag="1"/></item>
+    description = """<layout type="horizontal">
+      <item splitSize="500"><view class="vtkMRMLViewNode" singletontag="1"/></item>
       <item splitSize="1000"><view class="vtkMRMLSliceNode" singletontag="Image">
       <property name="orientation" action="default">Axial</property></view></item></layout>"""
     manager = slicer.app.layoutManager()

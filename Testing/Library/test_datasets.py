@@ -19,7 +19,6 @@ pytest.importorskip("webdataset")
 from DiffUSLib.cli import main
 from DiffUSLib.datasets import shards
 from DiffUSLib.datasets.cohort import make_case
-from DiffUSLib.datasets.engine import connected, make_dataset
 from DiffUSLib.datasets.frames import PreparedPatient, frames, prepared_patient
 from DiffUSLib.datasets.pose_sampling import tracking_error
 from DiffUSLib.datasets.recipe import TrackingError, read_recipe
@@ -147,6 +146,11 @@ def test_bytes_do_not_depend_on_where_shards_begin(folder):
 
 @pytest.mark.slow
 def test_a_killed_worker_loses_nothing_and_a_run_goes_on_where_it_was(folder):
+    # Workers import by name: tests of the module's reload may have replaced what was imported above.
+    from DiffUSLib.datasets import shards
+    from DiffUSLib.datasets.engine import connected, make_dataset
+    from DiffUSLib.datasets.recipe import read_recipe
+
     text = RECIPE.replace("frames: 12", "frames: 40").replace("frames_per_shard: 5", "frames_per_shard: 4")
     (folder / "recipe.yaml").write_text(text)
     recipe = read_recipe(folder / "recipe.yaml")
