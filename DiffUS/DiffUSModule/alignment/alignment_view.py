@@ -4,6 +4,8 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from DiffUSLib import DiffUSError
+
 from ..scene.transducer import showAsUltrasound
 from ..views.aligned_slices import AlignedSlices
 from ..views.layout_switch import LayoutSwitch
@@ -86,7 +88,10 @@ class AlignmentView:
             return
         self._setLayers(imageNode, patientNode, imageNode)
         if not isThreeDimensional(imageNode):
-            pose, extentMm = imagePlane(imageNode)
+            try:
+                pose, extentMm = imagePlane(imageNode)
+            except DiffUSError:  # under a transform that bends space; the alignment says so
+                return
             self._align(pose, extentMm, extentMm)
             self._follower.follow(imageNode, [widget.mrmlSliceNode() for widget in self._widgets()])
 
