@@ -22,8 +22,8 @@ def checkImageOfSampleHead(test):
     Args:
         test: a unittest.TestCase.
     """
+    from .live.torch_status import isTorchInstalled
     from .scene.sample_data import addSampleHead, makeSampleHead
-    from .work.torch_status import isTorchInstalled
 
     if not isTorchInstalled():
         test.skipTest("PyTorch is not installed in this Slicer")

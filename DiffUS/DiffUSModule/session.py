@@ -3,18 +3,18 @@
 import vtk
 from slicer.util import VTKObservationMixin
 
+from .live import torch_status
+from .live.active_transducer import ActiveTransducer
+from .live.background import endAll
+from .live.errands import Errands
+from .live.live_image import LiveImage
+from .live.patient import Patient
+from .live.patient_view import PatientView
+from .live.signal import Signal
+from .live.transducer_actions import TransducerActions
 from .parameters.craniotomy import windowOf
 from .parameters.edited_anchors import editedAnchors
 from .views.image_layout import ImageLayout
-from .work import torch_status
-from .work.active_transducer import ActiveTransducer
-from .work.background import endAll
-from .work.errands import Errands
-from .work.live_image import LiveImage
-from .work.patient import Patient
-from .work.patient_view import PatientView
-from .work.signal import Signal
-from .work.transducer_actions import TransducerActions
 
 LONGEST_WAIT_S = 5.0
 """For threads when the module goes away, so that none is within torch when Python ends."""

@@ -179,7 +179,7 @@ def test_volume_that_failed_before_fails_again(host, prepared, case, error, monk
     def fail(*arguments):
         raise DiffUSError("it cannot be.")
 
-    monkeypatch.setattr(sys.modules["DiffUSModule.work.patient"], "computeMaps", fail)
+    monkeypatch.setattr(sys.modules["DiffUSModule.live.patient"], "computeMaps", fail)
     choose(host, prepared, add_case(case, error))
     for _repetition in range(2):
         align(host, prepared)
@@ -370,7 +370,7 @@ def test_tracking_that_moves_meanwhile_makes_the_result_void(host, prepared, cas
 
 
 def test_progress_comes_in_order_and_ends_with_cancel(host, prepared):
-    from DiffUSModule.work.background import BackgroundTask
+    from DiffUSModule.live.background import BackgroundTask
 
     seen, results = [], []
 

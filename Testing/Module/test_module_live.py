@@ -231,7 +231,7 @@ def test_leaving_the_module_gives_the_memory_back(host, placed):
 
 
 def test_a_result_outlives_a_listener_to_progress_that_fails(host, placed):
-    from DiffUSModule.work.background import BackgroundTask
+    from DiffUSModule.live.background import BackgroundTask
 
     seen, results = [], []
 

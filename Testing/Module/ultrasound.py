@@ -50,7 +50,7 @@ def prepared(host, case, maps_of_head, monkeypatch):
 
     from DiffUSLib.registration import PRESETS
 
-    monkeypatch.setattr(sys.modules["DiffUSModule.work.patient"], "computeMaps", lambda *arguments: maps_of_head)
+    monkeypatch.setattr(sys.modules["DiffUSModule.live.patient"], "computeMaps", lambda *arguments: maps_of_head)
     monkeypatch.setitem(PRESETS, "quick", replace(PRESETS["quick"], starts=16, climbed=2, refined=1))
     return opened(host, widget)
 

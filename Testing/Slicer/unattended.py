@@ -104,7 +104,7 @@ def _tell(stories, folder, log):
 
 def _requireTorch():
     slicer.util.selectModule("DiffUS")
-    from DiffUSModule.work import torch_status
+    from DiffUSModule.live import torch_status
 
     assert torch_status.isTorchInstalled(), (
         "PyTorch is not installed in this Slicer: open the module DiffUS, click Install PyTorch, and run this again."

@@ -10,10 +10,10 @@ from slicer.util import VTKObservationMixin
 
 from DiffUSLib import DiffUSError
 
+from ..live.background import BackgroundTask
+from ..live.messages import explain
+from ..live.signal import Signal
 from ..scene.volume_source import copyVolume, placeOf
-from ..work.background import BackgroundTask
-from ..work.messages import explain
-from ..work.signal import Signal
 from .alignment_job import AlignmentJob
 from .alignment_view import AlignmentView
 from .correction_node import Correction

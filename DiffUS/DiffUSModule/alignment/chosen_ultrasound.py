@@ -4,9 +4,9 @@ import slicer
 from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
-from ..work.background import BackgroundTask
-from ..work.messages import explain
-from ..work.signal import Signal
+from ..live.background import BackgroundTask
+from ..live.messages import explain
+from ..live.signal import Signal
 from . import alignment_job, fan_shape
 from .correction_node import Correction
 from .fan_outline import FanOutline

@@ -8,10 +8,10 @@ from ..alignment import alignment_job, fan_shape
 from ..alignment.alignment_run import AlignmentRun, State
 from ..alignment.chosen_ultrasound import ChosenUltrasound
 from ..alignment.ultrasound_source import readUltrasound
+from ..live import torch_status
+from ..live.transducer_placement import sliceViewNames
 from ..parameters.parameter_node import OverlayStyle, ProbeKind
 from ..views.slice_planes import poseFromSlice
-from ..work import torch_status
-from ..work.transducer_placement import sliceViewNames
 from .alignment_result import AlignmentResult
 from .section import Section, setIfDifferent, setShown
 

@@ -4,10 +4,10 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ..live.background import BackgroundTask
+from ..live.messages import explain
 from ..scene import exports
 from ..scene.sweep_recorder import SweepRecorder
-from ..work.background import BackgroundTask
-from ..work.messages import explain
 from .section import Section, setIfDifferent, setShown
 
 

@@ -3,7 +3,7 @@
 import qt
 import slicer
 
-from ..work.transducer_placement import ProbeMotion
+from ..live.transducer_placement import ProbeMotion
 from .section import Section, setIfDifferent
 
 MOTION_NAMES = ("pan", "push", "slide", "rock", "tilt", "rotate")

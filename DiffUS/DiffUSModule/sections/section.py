@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from ..work.messages import explain
+from ..live.messages import explain
 
 
 class Section:

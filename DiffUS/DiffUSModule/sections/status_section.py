@@ -4,7 +4,7 @@ import sys
 
 from slicer.i18n import tr as _
 
-from ..work import torch_status
+from ..live import torch_status
 from .section import Section, setIfDifferent
 
 

@@ -2,11 +2,11 @@
 
 import slicer
 
+from ..live import transducer_placement
 from ..parameters.craniotomy import windowOf
 from ..parameters.parameter_node import ProbeKind
 from ..parameters.probe_settings import presetNames
 from ..scene.transducer import ROLE_ATTRIBUTE
-from ..work import transducer_placement
 from .section import Section, setIfDifferent
 
 
