@@ -49,6 +49,7 @@ _TISSUE_KNOTS = (
 _LEAST_MRAYL = 1e-4
 _SMALL_MM = 1.6
 _SKIN_HU = -300.0  # half way between air and skin
+_WATER_HU = 0.0
 _SKIN_EDGE_HU = -150.0  # below fat: partial volume of air and skin
 
 
@@ -241,8 +242,9 @@ def _without_noise(hu: torch.Tensor, spacing_mm: tuple[float, float, float]) -> 
 
 def _exterior_air(hu: torch.Tensor, ijk_to_ras: torch.Tensor) -> torch.Tensor:
     """Mask of the air around the body and the partial-volume voxels at the skin."""
-    # In a clipped CT the lowest value stands for air, too.
-    skin = max(_SKIN_HU, float(hu.detach().min()))
+    # In a clipped CT the lowest value stands for air, too; from water upward it is tissue, of a block without air.
+    lowest = float(hu.detach().min())
+    skin = max(_SKIN_HU, lowest) if lowest < _WATER_HU else _SKIN_HU
     body = SimpleITK.GetImageFromArray((hu.detach() > skin).to(torch.uint8).cpu().numpy())
     # A scan cuts lungs and bowel at its first and last slice: these faces do not open to the room.
     margin = [0, 0, 0]

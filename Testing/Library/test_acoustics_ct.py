@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import strategies
 
-from DiffUSLib.acoustics import calibration_names, impedance_from_hu, maps_from_ct
+from DiffUSLib.acoustics import calibration_names, impedance_from_hu, maps_from_ct, tissue
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 
@@ -92,6 +92,16 @@ def test_air_around_a_body_becomes_the_coupling_medium_but_air_inside_stays():
     maps = maps_from_ct(Volume(voxels, torch.eye(4)))
     assert float(maps.impedance[10, 0, 0]) == pytest.approx(maps.outside.impedance_mrayl)
     assert float(maps.impedance[10, 10, 10]) < 0.001
+
+
+def test_a_block_of_tissue_without_air_is_not_taken_for_the_room_around_it():
+    voxels = torch.full((6, 6, 6), 40.0)
+    voxels[3, 3, 3] = 1200.0
+    maps = maps_from_ct(Volume(voxels, torch.eye(4)))
+    soft = tissue("soft tissue")
+    assert float(maps.echogenicity[0, 0, 0]) == pytest.approx(soft.echogenicity)
+    assert float(maps.attenuation[0, 0, 0]) == pytest.approx(soft.attenuation_db_cm_mhz)
+    assert "coupling" not in " ".join(maps.notes)
 
 
 def test_around_a_clipped_ct_is_the_coupling_medium():
