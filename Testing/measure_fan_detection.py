@@ -1,6 +1,6 @@
 """Measures fan detection on synthetic screens whose fan is known, and on real frames with fans by hand.
 
-    python Testing/measure_fan_detection.py [--count N] [--first-seed N] [--style A B] [--real FOLDER]
+    python Testing/measure_fan_detection.py [--count N] [--first-seed N] [--style A B] [--real FOLDER] [--workers N]
 
 Prints how right each confidence is (IoU of the found and the true fan, whole fan, also where it is black), each kind
 of probe, and the seconds that it takes. The numbers in the detector were chosen on seeds from 1000 on; report others.
@@ -9,10 +9,15 @@ of probe, and the seconds that it takes. The numbers in the detector were chosen
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -93,17 +98,25 @@ def main() -> None:
     parser.add_argument("--style", nargs="+", default=["A", "B"], choices=("A", "B"))
     parser.add_argument("--frames", type=int, default=1, help="frames of each screen (default: 1)")
     parser.add_argument("--real", type=Path, help="folder with the real frames")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="processes of one thread (default: 1)")
     arguments = parser.parse_args()
-    outcomes = []
-    for style in arguments.style:
-        for seed in range(arguments.first_seed, arguments.first_seed + arguments.count):
-            outcomes.append(synthetic(style, seed, arguments.frames))
-            print(outcomes[-1], file=sys.stderr, flush=True)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.count)
+    jobs: list[Callable[[], Outcome]] = [
+        partial(synthetic, style, seed, arguments.frames) for style in arguments.style for seed in seeds
+    ]
     if arguments.real is not None:
-        for name, frame, fan in real_fans(arguments.real):
-            outcomes.append(outcome(name, "real", frame, fan.mask))
-            print(outcomes[-1], file=sys.stderr, flush=True)
+        jobs += [partial(outcome, name, "real", frame, fan.mask) for name, frame, fan in real_fans(arguments.real)]
+    outcomes = []
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the processes, which would else wait for each other
+    with ProcessPoolExecutor(arguments.workers, mp_context=get_context("spawn")) as pool:
+        for one in pool.map(run_job, jobs):
+            outcomes.append(one)
+            print(one, file=sys.stderr, flush=True)
     print_tables(outcomes)
+
+
+def run_job(job: Callable[[], Outcome]) -> Outcome:
+    return job()
 
 
 def print_tables(outcomes: list[Outcome]) -> None:
