@@ -56,9 +56,7 @@ def tell_contrast(head: Head) -> Contrast:
     inner = inner if len(inner) >= 100 else values
     sharpness = _sharpness_per_mm(head, mask)
     if between(sharpness, *_SHARP) < 0.5:
-        return Contrast(
-            "", 0.0, f"it is blurred like PET ({sharpness:.2f} of its range per mm)"
-        )
+        return Contrast("", 0.0, f"it is blurred like PET ({sharpness:.2f} of its range per mm)")
     middle = float(np.median(inner))
     dark, bright, brightest = np.percentile(inner, [6, 97, 98.5]) / middle
     outer = head.intensities[mask & _inner_part(head, _OUTER)]
@@ -70,9 +68,7 @@ def tell_contrast(head: Head) -> Contrast:
     if has_dark_fluid < 0.5:
         return Contrast("", 1 - has_dark_fluid, "fluid stands out neither dark nor bright, as in proton density")
     if between(brightest, *_NO_VESSELS) < 0.5:
-        return Contrast(
-            "", 0.0, f"parts of it have {brightest:.1f} times its median, as in angiography"
-        )
+        return Contrast("", 0.0, f"parts of it have {brightest:.1f} times its median, as in angiography")
     means = fit_classes(values[:: max(1, len(values) // _SAMPLES)])
     if means is None:
         return Contrast("", 0.0, "it does not show fluid, gray and white matter apart")

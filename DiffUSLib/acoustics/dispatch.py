@@ -10,28 +10,26 @@ from dataclasses import replace
 from DiffUSLib.acoustics.ct import maps_from_ct
 from DiffUSLib.acoustics.labels import maps_from_labels
 from DiffUSLib.acoustics.maps import AcousticMaps
-from DiffUSLib.acoustics.modality import MODALITIES, detect_modality
+from DiffUSLib.acoustics.modality import MODALITIES, ModalityGuess, detect_modality
 from DiffUSLib.acoustics.mri import maps_from_mri
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 
 
-def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> AcousticMaps:
+def acoustic_maps(volume: Volume, modality: str | ModalityGuess = "auto", **options) -> AcousticMaps:
     """Compute acoustic maps from a volume.
 
     Args:
         volume: a CT in HU, an MRI of the head, or a label map.
-        modality: "auto", "ct", "t1", "t1c", "t2" or "labels".
+        modality: "auto", "ct", "t1", "t1c", "t2", "flair" or "labels", or what `detect_modality` said of the volume.
         options: passed to `maps_from_ct`, `maps_from_mri` or `maps_from_labels`.
 
     Raises:
         DiffUSError: if the modality is unknown or is not recognized for certain, the volume is constant, or an option
             does not belong to the modality.
     """
-    guess = None
-    if modality == "auto":
-        guess = detect_modality(volume)
-        modality = guess.modality
+    guess = detect_modality(volume) if modality == "auto" else modality
+    modality = guess.modality if isinstance(guess, ModalityGuess) else guess
     if modality not in MODALITIES:
         raise DiffUSError(f"modality '{modality}' is unknown; choose auto, {', '.join(MODALITIES)}.")
     of_mri = functools.partial(maps_from_mri, modality=modality)
@@ -43,6 +41,6 @@ def acoustic_maps(volume: Volume, modality: str = "auto", **options) -> Acoustic
     maps = mapping(volume, **options)
     decision = maps.decision
     assert decision is not None
-    if guess is not None:
+    if isinstance(guess, ModalityGuess):
         decision = replace(decision, confidence=guess.confidence, reason=guess.reason)
     return replace(maps, notes=decision.sentences() + maps.notes, decision=decision)

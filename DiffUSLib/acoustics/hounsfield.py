@@ -109,8 +109,13 @@ def unscaled_ct(array: np.ndarray) -> tuple[float, float] | None:
     )
     if min(signs) < 0.5:
         return None
-    soft, _ = shorth(core[core > 0.97], 0.4) if share_of(core > 0.97) > 0.2 else (1.0, 0.0)
-    return background.zero, background.zero + soft * middle
+    near_zero = signal[(relative < 0.08) & (array.ravel() != background.value)]
+    air = shorth(near_zero, 0.3)[0] if near_zero.size > 0.002 * signal.size else 0.0  # not the padding
+    below, above = share_of((seen > 0.83) & (seen < 0.92)), share_of((seen > 1.09) & (seen < 1.22))
+    # Most of a body may be fat, 0.87 of the way from air to soft tissue.
+    tissue = seen[(seen > 1.09) & (seen < 1.22)] if above > max(0.1, below) else core[core > 0.97]
+    soft = shorth(tissue, 0.4)[0] if tissue.size > 0.2 * core.size else 1.0
+    return background.zero + air, background.zero + soft * middle
 
 
 def looks_like_brain_ct(array: np.ndarray) -> bool:
@@ -125,7 +130,9 @@ def looks_like_brain_ct(array: np.ndarray) -> bool:
 
 def likely_rescaling(air: float, soft: float) -> tuple[float, float]:
     """Slope and intercept that bring air to -1000 and soft tissue to 40 HU; plain shifts where these explain it."""
-    if 980 < soft - air < 1100:
-        return 1.0, -1024.0 if abs(soft - 1064) < abs(soft - 1040) + 8 else -1000.0
+    if 960 < soft - air < 1100:
+        # By the air, where it is no lowest value that was clipped; else by soft tissue, 30 to 60 HU.
+        is_shifted_by_1024 = air > 12 if abs(air) > 2 else soft > 1057
+        return 1.0, -1024.0 if is_shifted_by_1024 else -1000.0
     slope = 1040.0 / (soft - air)
     return float(f"{slope:.3g}"), float(round(-1000.0 - slope * air))

@@ -31,6 +31,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_folder(arguments.json)
     device, reason = choose_device(arguments.device)
     scene = benchmark.Scene(device)
+    for note in scene.maps.notes:
+        print(note)
     kept, threads = torch.get_num_threads(), benchmark.best_thread_count(scene)
     print(f"{reason}; PyTorch {torch.__version__}, {threads} CPU threads (the fastest number measured).")
     print(f"Echoes differ from the dense solve by {benchmark.agreement(scene):.1e} of the strongest (float64).")

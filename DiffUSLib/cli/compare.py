@@ -8,8 +8,9 @@ import csv
 import numpy as np
 
 from DiffUSLib.appearance import load_appearance
-from DiffUSLib.cli.options import MODALITIES, use_threads
+from DiffUSLib.cli.options import use_threads
 from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, maps_behind, read_behind, read_ultrasound
+from DiffUSLib.cli.volume_meaning import add_meaning_options
 from DiffUSLib.evaluation.pair_measures import FrameComparison, table_one
 from DiffUSLib.io import write_image
 from DiffUSLib.io.files import check_folder, written_whole
@@ -30,7 +31,7 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "ultrasound", metavar="FRAMES", help="tracked ultrasound, a picture, or a reconstructed ultrasound volume"
     )
-    parser.add_argument("--modality", default="auto", choices=MODALITIES, help="of the volume (default: auto)")
+    add_meaning_options(parser)
     parser.add_argument(
         "--look", action="append", default=[], metavar="NAME|JSON", help="a further look; may be given several times"
     )
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
     looks = {name: load_appearance(name) for name in arguments.look}
     slices = read_ultrasound(arguments, planes=True)
     volume = read_behind(arguments.volume, arguments.spacing)
-    maps = maps_behind(volume, arguments.modality)
+    maps = maps_behind(volume, arguments)
     comparisons = [FrameComparison(slices, index, volume, maps) for index in range(len(slices.images))]
     tables = [table_one(comparison, looks) for comparison in comparisons]
     rows = {

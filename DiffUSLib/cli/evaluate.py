@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from itertools import product
 from pathlib import Path
 
 import torch
 
-from DiffUSLib.cli.options import numbers
+from DiffUSLib.acoustics.decision import VolumeDecision
+from DiffUSLib.cli.argument_types import numbers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
-from DiffUSLib.evaluation.anatomies import data_folder
+from DiffUSLib.evaluation.anatomies import data_folder, patient
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
 from DiffUSLib.io.nifti_place import PLACES
@@ -127,16 +129,22 @@ def run(arguments: argparse.Namespace) -> None:
     seeds = range(arguments.first_seed, arguments.first_seed + poses)
     outcomes: list[protocol.Outcome] = []
     rows: list[dict] = []
+    decisions: dict[str, VolumeDecision] = {}
     for experiment in _experiments(arguments, tiers, counts):
         new = []
         for outcome in protocol.run_experiment(experiment, seeds, perturbations, data):
             new.append(outcome)
             _tell(outcome)
+            if outcome.patient not in decisions:
+                decision = patient(outcome.patient, data).maps.decision
+                assert decision is not None  # the maps of a volume come with one
+                decisions[outcome.patient] = _told_decision(outcome.patient, decision)
         outcomes += new
         rows.append(tables.summary(new))
         _write(folder, outcomes, rows)
+        _write_report(folder, decisions)
     print(tables.markdown(rows), end="")
-    print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv and errors.png.")
+    print(f"Wrote {folder / 'summary.md'} and beside it summary.csv, cases.csv, bins.csv, errors.png and report.json.")
 
 
 def _given(value, otherwise):
@@ -203,15 +211,30 @@ def _tell(outcome: protocol.Outcome) -> None:
     )
 
 
+def _told_decision(name: str, decision: VolumeDecision) -> VolumeDecision:
+    """The decision, after it was told what the volume of a patient is taken for."""
+    print(f"{name}: {' '.join(decision.sentences())}", file=sys.stderr, flush=True)
+    return decision
+
+
+def _write_report(folder: Path, decisions: dict[str, VolumeDecision]) -> None:
+    """What the volume of each patient was taken for."""
+    report = {"volumes": {name: decision.report() for name, decision in decisions.items()}}
+    with written_whole(folder / "report.json") as temporary:
+        temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
 def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings, prefer: str | None) -> None:
-    """Registers clinical cases and writes landmarks.csv and landmarks.md."""
+    """Registers clinical cases and writes landmarks.csv, landmarks.md and report.json."""
     rows = []
+    decisions: dict[str, VolumeDecision] = {}
     found = landmarks.find_cases(cases)
     folder.mkdir(exist_ok=True)
     lines = ["| case | landmarks | before mm | after mm | verdict | s |", "|---|---|---|---|---|---|"]
     for case in found:
         row = landmarks.run_case(case, settings, prefer=prefer)
-        rows.append(asdict(row))
+        rows.append({field.name: getattr(row, field.name) for field in fields(row) if field.name != "decision"})
+        decisions[row.name] = _told_decision(row.name, row.decision)
         lines.append(
             f"| {row.name} | {row.landmarks} | {row.before_mm:.2f} | {row.after_mm:.2f} | {row.verdict} "
             f"| {row.seconds:.1f} |"
@@ -228,6 +251,7 @@ def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings, pre
         writer.writerows(rows)
     with written_whole(folder / "landmarks.md") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _write_report(folder, decisions)
     print("\n".join(lines))
 
 

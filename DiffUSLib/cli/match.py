@@ -15,8 +15,9 @@ from DiffUSLib.appearance import (
     load_appearance,
     save_appearance,
 )
-from DiffUSLib.cli.options import MODALITIES, use_threads
+from DiffUSLib.cli.options import use_threads
 from DiffUSLib.cli.ultrasound_input import add_ultrasound_options, maps_behind, read_behind, read_ultrasound
+from DiffUSLib.cli.volume_meaning import add_meaning_options
 from DiffUSLib.evaluation.pair_measures import FrameComparison
 from DiffUSLib.io import write_image
 from DiffUSLib.io.files import check_folder
@@ -36,7 +37,7 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--volume", metavar="VOLUME", help="MRI, CT or labels of the patient, in the coordinates of the frames"
     )
-    parser.add_argument("--modality", default="auto", choices=MODALITIES, help="of the volume (default: auto)")
+    add_meaning_options(parser)
     parser.add_argument("--start", default="clinical", metavar="NAME|JSON", help="look to start from")
     parser.add_argument("--name", default="matched", help="of the look (default: matched)")
     parser.add_argument("--refine-pose", action="store_true", help="also correct the places of the frames by mm")
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"Wrote {arguments.output}: gain, shading, resolution and speckle; tissues are those of {start.name}.")
         return
     volume = read_behind(arguments.volume, arguments.spacing)
-    maps = maps_behind(volume, arguments.modality)
+    maps = maps_behind(volume, arguments)
     result = _fit(fit_appearance(slices, maps, start, arguments.name, arguments.refine_pose))
     result.check()
     appearance = replace(result.appearance, source=f"{source} and {volume.name}")

@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from DiffUSLib.acoustics import AcousticMaps, Anchor, acoustic_maps
+from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.appearance import appearance_names, look_settings
+from DiffUSLib.cli.argument_types import numbers
+from DiffUSLib.cli.volume_meaning import add_meaning_options, told_maps
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.geometry.pose import check_rigid, look_at
 from DiffUSLib.geometry.volume import Volume
@@ -24,8 +26,6 @@ from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.propagation import PROPAGATIONS, SIGN_CONVENTIONS
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import RenderSettings
-
-MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "flair", "labels")
 
 STAGES: dict[str, dict[str, float | bool]] = {
     "backscatter": {"backscatter": False},
@@ -49,20 +49,8 @@ POOR_CONTACT = "poor-contact"
 def add_scene_options(parser: argparse.ArgumentParser) -> None:
     """The volume, its acoustics, the probe, its pose and the look of the image."""
     add_volume_options(parser)
-    patient = parser.add_argument_group("patient")
-    patient.add_argument("--modality", default="auto", choices=MODALITIES, help="what the voxels mean (default: auto)")
+    patient = add_meaning_options(parser)
     patient.add_argument("--calibration", metavar="NAME|CSV", help="Hounsfield calibration of a CT")
-    patient.add_argument("--mapping", metavar="NAME|FILE", help="tissue of each label of a label map")
-    patient.add_argument(
-        "--anchors", type=_anchors, metavar="TISSUE=INTENSITY,...",
-        help="intensities of tissues in an MRI, instead of measuring them; for instance "
-        "'cerebrospinal fluid=20,gray matter=67,white matter=82'",
-    )  # fmt: skip
-    patient.add_argument(
-        "--rescaling", type=numbers(2, "1,-1024"), metavar="SLOPE,INTERCEPT",
-        help="make HU of the values of a CT: HU = SLOPE x value + INTERCEPT",
-    )  # fmt: skip
-    patient.add_argument("--lumen", choices=("air", "fluid"), help="what air inside a body is, of a CT (default: air)")
     probe = parser.add_argument_group("transducer")
     probe.add_argument(
         "--probe", default="craniotomy_curvilinear", metavar="NAME|JSON", help="preset (see `diffus probes`) or file"
@@ -147,35 +135,6 @@ def look_names() -> tuple[str, ...]:
     return (*appearance_names(), "paper")
 
 
-def numbers(count: int, example: str):
-    """A type for argparse: `count` numbers with commas between them."""
-
-    def parse(text: str) -> tuple[float, ...]:
-        try:
-            values = tuple(float(part) for part in text.split(","))
-        except ValueError:
-            values = ()
-        if len(values) != count:
-            raise argparse.ArgumentTypeError(f"'{text}' is not {count} numbers; write for instance {example}")
-        return values
-
-    return parse
-
-
-def _anchors(text: str) -> tuple[Anchor, ...]:
-    try:
-        pairs = [part.rsplit("=", 1) for part in text.split(",")]
-        intensities = {name.strip(): float(value) for name, value in pairs}
-    except ValueError:
-        example = "'gray matter=67,white matter=82'"
-        raise argparse.ArgumentTypeError(f"'{text}' does not name anchors; write for instance {example}") from None
-    spread = 0.02 * (max(intensities.values()) - min(intensities.values())) or 1.0
-    try:
-        return tuple(Anchor(name, value, spread) for name, value in intensities.items())
-    except DiffUSError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
 @dataclass(frozen=True)
 class Setup:
     """What the options describe apart from the patient; made first, because a volume takes seconds to read.
@@ -255,12 +214,7 @@ def _read_pose(options: argparse.Namespace) -> torch.Tensor | None:
 
 def make_maps(options: argparse.Namespace) -> AcousticMaps:
     """The acoustic maps of the volume; what was decided or assumed on the way is told."""
-    names = ("calibration", "mapping", "anchors", "rescaling", "lumen")
-    chosen = {name: getattr(options, name) for name in names}
-    maps = acoustic_maps(read_chosen_volume(options), modality=options.modality, **_given(chosen))
-    for note in maps.notes:
-        print(note)
-    return maps
+    return told_maps(read_chosen_volume(options), options, calibration=options.calibration)
 
 
 def surface_pose(maps: AcousticMaps) -> torch.Tensor:

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
+from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.cli.fan import add_fan_option, chosen_fan
-from DiffUSLib.cli.options import MODALITIES, add_volume_options, read_volume_and_place, use_threads
+from DiffUSLib.cli.options import add_volume_options, read_volume_and_place, use_threads
 from DiffUSLib.cli.register_extras import (
     calibrated,
     calibration_report,
@@ -21,6 +21,7 @@ from DiffUSLib.cli.register_extras import (
     probe_path,
     slices_moved,
 )
+from DiffUSLib.cli.volume_meaning import add_meaning_options, told_maps
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import check_rigid
 from DiffUSLib.io import read_transform, write_transform
@@ -60,6 +61,7 @@ def add_parser(commands) -> None:
         epilog="Example: diffus register head.nii.gz sweep.igs.mha -o correction.tfm --report report.json",
     )
     add_volume_options(parser)
+    add_meaning_options(parser, labels=False)
     parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")
     parser.add_argument(
         "--initial",
@@ -78,7 +80,6 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--units", choices=("mm", "m"), help="of the tracking (default: mm, refused where it looks like meters)"
     )
-    parser.add_argument("--modality", default="auto", choices=MODALITIES[:-1], help="of the volume (default: auto)")
     told = "; ".join(f"{name}: {preset.title}" for name, preset in PRESETS.items())
     parser.add_argument("--preset", default="quick", choices=PRESETS, help=f"how far to look: {told} (default: quick)")
     parser.add_argument(
@@ -156,17 +157,14 @@ def run(arguments: argparse.Namespace) -> None:
     count = 2 * DEFAULT_FRAMES + 1 if wanted else DEFAULT_FRAMES
     slices, used = make_slices(tracked, placed, arguments.frames, count, arguments.fan)
     volume, volume_place = read_volume_and_place(arguments)
-    maps = acoustic_maps(volume, modality=arguments.modality)
-    decision = maps.decision
-    assert decision is not None  # the maps of a volume come with one
-    for sentence in decision.sentences():
-        print(sentence)
+    maps = told_maps(volume, arguments)
+    assert maps.decision is not None  # the maps of a volume come with one
 
     def aligned(some: UltrasoundSlices) -> RegistrationResult:
         return follow(Alignment(volume, slices_moved(some, start), settings, maps))
 
     result = aligned(slices)
-    extra: dict[str, Any] = {"volume": volume_place | decision.report()}
+    extra: dict[str, Any] = {"volume": volume_place | maps.decision.report() | {"notes": list(maps.notes)}}
     if wanted:
         path = probe_path(tracked, placed, used, slices, start)
         moved = slices_moved(slices, start)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from DiffUSLib.cli import options
+from DiffUSLib.cli.argument_types import numbers
 from DiffUSLib.cli.dicom_output import add_dicom_template, is_dicom_output, write_dicom
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import MOTIONS, move
@@ -40,7 +41,7 @@ def add_parser(commands) -> None:
     motion.add_argument("--motion", default="tilt", choices=SWEEP_MOTIONS, help="default: tilt")
     motion.add_argument(
         "--range",
-        type=options.numbers(2, "-15,15"),
+        type=numbers(2, "-15,15"),
         default=(-15.0, 15.0),
         metavar="FROM,TO",
         help="mm or degrees (default: -15,15)",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from DiffUSLib.cli import options
+from DiffUSLib.cli.argument_types import numbers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.chain import read_calibration
 from DiffUSLib.io.files import check_folder
@@ -71,7 +71,7 @@ def add_parser(commands) -> None:
 
 
 def _pixel_size(text: str) -> tuple[float, float]:
-    sizes = options.numbers(2, "0.2,0.2")(text if "," in text else f"{text},{text}")
+    sizes = numbers(2, "0.2,0.2")(text if "," in text else f"{text},{text}")
     if not all(math.isfinite(size) and 0 < size < 10 for size in sizes):
         raise argparse.ArgumentTypeError(f"'{text}' is no size of a pixel in mm")
     return sizes

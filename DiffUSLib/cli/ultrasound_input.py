@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from DiffUSLib.acoustics import MRI_MODALITIES, AcousticMaps, acoustic_maps, detect_modality
+from DiffUSLib.acoustics import MRI_MODALITIES, AcousticMaps, detect_modality
 from DiffUSLib.cli.register import frame_numbers, make_slices, place
+from DiffUSLib.cli.volume_meaning import told_maps
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_tracked_frames, read_volume
@@ -89,15 +90,11 @@ def read_behind(path: str, spacing_mm: float | None) -> Volume:
     return Volume(torch.from_numpy(image)[None], _pixel_matrix(spacing_mm), Path(path).name)
 
 
-def maps_behind(volume: Volume, modality: str) -> AcousticMaps:
+def maps_behind(volume: Volume, arguments: argparse.Namespace) -> AcousticMaps:
     """The acoustic maps of the volume behind real frames: what these show of a brain lies in an open skull."""
-    if modality == "auto":
-        modality = detect_modality(volume).modality
-    options = {"skull": False} if modality in MRI_MODALITIES else {}
-    maps = acoustic_maps(volume, modality=modality, **options)
-    for note in maps.notes:
-        print(note)
-    return maps
+    modality = detect_modality(volume) if arguments.modality == "auto" else arguments.modality
+    name = modality if isinstance(modality, str) else modality.modality
+    return told_maps(volume, arguments, modality=modality, skull=False if name in MRI_MODALITIES else None)
 
 
 def _pixel_matrix(spacing_mm: float | None) -> torch.Tensor:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import torch
 
-from DiffUSLib.acoustics import AcousticMaps, maps_from_labels
+from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.geometry.pose import look_at, move
 from DiffUSLib.io.files import quiet_stderr
 from DiffUSLib.probes.probe import Probe, load_probe
@@ -58,7 +58,7 @@ class Scene:
     def __init__(self, device: torch.device):
         self.device = device
         phantom = head_phantom()
-        self.maps: AcousticMaps = maps_from_labels(phantom.labels)
+        self.maps: AcousticMaps = acoustic_maps(phantom.labels, "labels")
         self.pose = look_at(phantom.entry_ras_mm, phantom.target_ras_mm)
         self.probe: Probe = load_probe("craniotomy_curvilinear")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from DiffUSLib.acoustics import acoustic_maps
+from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_volume
@@ -37,7 +38,7 @@ class ClinicalCase:
 
 @dataclass(frozen=True)
 class ClinicalOutcome:
-    """Mean target registration error in mm at the landmarks, before and after."""
+    """Mean target registration error in mm at the landmarks, before and after, and what the MRI was taken for."""
 
     name: str
     landmarks: int
@@ -45,6 +46,7 @@ class ClinicalOutcome:
     after_mm: float
     verdict: str
     seconds: float
+    decision: VolumeDecision
 
 
 def find_cases(folder: Path) -> list[ClinicalCase]:
@@ -156,4 +158,5 @@ def run_case(
     correction = result.correction_ras.numpy()
     moved = in_ultrasound @ correction[:3, :3].T + correction[:3, 3]
     before, after = (float(np.linalg.norm(points - in_mri, axis=1).mean()) for points in (in_ultrasound, moved))
-    return ClinicalOutcome(case.name, len(in_mri), before, after, result.verdict, result.seconds)
+    assert maps.decision is not None  # the maps of a volume come with one
+    return ClinicalOutcome(case.name, len(in_mri), before, after, result.verdict, result.seconds, maps.decision)

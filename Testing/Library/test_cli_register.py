@@ -195,6 +195,78 @@ def test_a_simulated_sweep_is_put_right(simulated, shared_data, tmp_path):
     assert (tmp_path / "picture.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def fan_of(case):
+    """The fan that the simulator scanned, in mm from the first pixel, as `--fan` takes it."""
+    scanner = case.scanner
+    apex = np.linalg.inv(case.image_to_transducer) @ [0, -scanner.radius_mm, 0, 1]
+    pixel = case.image_to_transducer[0, 0]
+    return {
+        "kind": "curvilinear",
+        "apex_mm": (apex[:2] * pixel).tolist(),
+        "direction_deg": 90,
+        "opening_deg": scanner.field_of_view_deg,
+        "near_mm": scanner.radius_mm,
+        "far_mm": scanner.radius_mm + scanner.depth_mm,
+    }
+
+
+def simulated_error(cases, case):
+    center = (case.true @ [0, 0.55 * case.scanner.depth_mm, 0, 1])[:, :3].mean(0)
+    turn = cases.rigid(np.array([3.5, -3.0, 2.5]), np.array([0.05, -0.06, 0.04]))
+    return cases.rigid(center, np.zeros(3)) @ turn @ cases.rigid(-center, np.zeros(3))
+
+
+@pytest.mark.slow
+def test_a_fan_that_is_given_is_used(simulated, shared_data, tmp_path):
+    """Half of each frame shows nothing (no contact), and bright bars are about it: only the user knows the fan."""
+    cases, case = simulated
+    error = simulated_error(cases, case)
+    images = case.images.copy()
+    images[:, :, : images.shape[2] * 2 // 5] = 0
+    images[:, :12] = 120
+    matrices = torch.from_numpy(error @ case.tracked @ case.image_to_transducer)
+    write_tracked_frames(tmp_path / "sweep.igs.mha", images, {"ImageToReference": matrices})
+    (tmp_path / "fan.json").write_text(json.dumps(fan_of(case)), encoding="utf-8")
+    run(
+        "register", shared_data / "mni_icbm152_t1.nii.gz", tmp_path / "sweep.igs.mha", "--fan", tmp_path / "fan.json",
+        "-o", tmp_path / "correction.tfm", "--report", tmp_path / "report.json",
+    )  # fmt: skip
+    fan = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["fan"]
+    assert fan["found"] is False and "given" in fan["sentence"]
+    assert fan["opening_deg"] == pytest.approx(case.scanner.field_of_view_deg)
+    assert fan["depth_mm"] == pytest.approx(case.scanner.depth_mm)
+    correction = read_transform(tmp_path / "correction.tfm").numpy()
+    before, after = (cases.target_error(matrix, case).mean() for matrix in (error, correction @ error))
+    assert after < 2.0 < before
+
+
+@pytest.mark.slow
+def test_a_ct_with_a_shift_is_registered_as_asked(tmp_path, capsys):
+    """The HU of a torso + 1024: refused with the likely rescaling, and put right with it."""
+    from DiffUSLib.cli.commands import run as diffus
+    from DiffUSLib.simulator import body, cases
+
+    anatomy = body.torso(0)
+    case = cases.make_case(7, 3, "T2", anatomy)
+    error = simulated_error(cases, case)
+    stored = (anatomy.seen.round() + 1024).clip(0).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(stored, anatomy.affine), tmp_path / "ct.nii.gz")
+    matrices = torch.from_numpy(error @ case.tracked @ case.image_to_transducer)
+    write_tracked_frames(tmp_path / "sweep.igs.mha", case.images, {"ImageToReference": matrices})
+    words = [tmp_path / "ct.nii.gz", tmp_path / "sweep.igs.mha", "-o", tmp_path / "correction.tfm"]
+    words = ["register", *map(str, words), "--report", str(tmp_path / "report.json")]
+    assert diffus(words) == 2
+    assert "with the rescaling 1,-1024" in capsys.readouterr().err and not (tmp_path / "correction.tfm").exists()
+    assert diffus([*words, "--modality", "ct", "--rescaling", "1,-1024", "--lumen", "fluid"]) == 0
+    told = capsys.readouterr().out
+    assert "HU = 1 x value -1024" in told and "air inside the body taken for fluid" in told
+    volume = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["volume"]
+    assert volume["rescaling"] == {"slope": 1.0, "intercept": -1024.0} and volume["lumen"] == "fluid"
+    correction = read_transform(tmp_path / "correction.tfm").numpy()
+    before, after = (cases.target_error(matrix, case).mean() for matrix in (error, correction @ error))
+    assert after < 3.0 < before
+
+
 @pytest.mark.slow
 def test_evaluate_writes_its_tables(tmp_path, capsys):
     pytest.importorskip("nilearn")
@@ -202,8 +274,10 @@ def test_evaluate_writes_its_tables(tmp_path, capsys):
     run("evaluate", "--tiers", "T2,T5", "--slices", "1", "--poses", "1", "--perturbations", "1", "-o", folder)
     assert capsys.readouterr().out.count("DiffUS quick") == 2
     assert sorted(path.name for path in folder.iterdir()) == [
-        "bins.csv", "cases.csv", "errors.png", "summary.csv", "summary.md",
+        "bins.csv", "cases.csv", "errors.png", "report.json", "summary.csv", "summary.md",
     ]  # fmt: skip
+    volumes = json.loads((folder / "report.json").read_text(encoding="utf-8"))["volumes"]
+    assert {volume["modality"] for volume in volumes.values()} == {"t1"}
     rows = (folder / "cases.csv").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 3
     header, first = rows[0].split(","), rows[1].split(",")
@@ -301,4 +375,7 @@ def test_evaluate_measures_at_landmarks(shared_data, tmp_path, capsys):
     shown = np.linalg.norm([(error @ [*point, 1])[:3] - point for point in points], axis=1).mean()
     assert before == pytest.approx(shown, abs=1e-3)
     assert after < 2.0 < 4.0 < before
-    assert "Case1" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "Case1" in told.out and "Case1: The volume is taken for T1 (confidence" in told.err
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["volumes"]["Case1"]
+    assert report["modality"] == "t1" and report["skull"] == "stripped" and len(report["anchors"]) == 3

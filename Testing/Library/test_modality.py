@@ -130,6 +130,19 @@ def test_ct_without_hu_is_refused_with_its_likely_rescaling(phantom, slope, offs
     assert float((maps.impedance - reference.impedance)[soft].median()) == pytest.approx(0, abs=0.06)
 
 
+@pytest.mark.parametrize("shift", [1000, 1024])
+def test_the_shift_of_a_body_of_fat_with_padding(shift):
+    """Made of slabs: half of the body is fat, the rest muscle; the room is air and padding."""
+    random = np.random.default_rng(0)
+    hu = np.full((40, 40, 60), -1000.0)
+    hu[:, :, 15:30], hu[:, :, 30:45], hu[:, :, 43:45] = -95.0, 55.0, 700.0
+    hu += ndimage.gaussian_filter(random.normal(0, 30, hu.shape), 0.5)
+    hu[:4], hu[-4:] = -3024.0, -3024.0
+    stored = (hu.round() + shift).clip(0)
+    with pytest.raises(DiffUSError, match=rf"with the rescaling 1,-{shift}\b"):
+        detect_modality(Volume(torch.from_numpy(stored), torch.eye(4)))
+
+
 def test_windowed_ct_probabilities_and_blur_are_refused(phantom):
     ct = phantom.ct.voxels.numpy()
     assert "windowed" in refusal(((ct.clip(-160, 240) + 160) / 400 * 255).round(), phantom)
