@@ -45,8 +45,8 @@ def add_parser(commands) -> None:
     parser.add_argument(
         "--transform",
         metavar="NAME",
-        help="what the poses are (default: ProbeToReference with --calibration, else ImageToReference, the pose of "
-        "the image's first pixel)",
+        help="what the poses are (default: as POSES names its columns, else ProbeToReference with --calibration, else "
+        "ImageToReference, the pose of the image's first pixel)",
     )
     parser.add_argument("--calibration", metavar="XML", help="PLUS device set with ImageToProbe")
     parser.add_argument(
@@ -81,12 +81,15 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.output.lower().endswith(".mha"):
         raise DiffUSError(f"{arguments.output} must end in .igs.mha, the format of tracked sequences.")
     check_folder(arguments.output)
-    name = arguments.transform or ("ProbeToReference" if arguments.calibration else "ImageToReference")
-    split_transform_name(name)
+    split_transform_name(arguments.transform or "ImageToReference")
     calibration = read_calibration(arguments.calibration) if arguments.calibration else None
     table = read_pose_table(arguments.poses, arguments.units, arguments.quaternion, arguments.columns)
+    name = arguments.transform or table.transform
+    name = name or ("ProbeToReference" if arguments.calibration else "ImageToReference")
     stream = _timed(read_image_stream(arguments.images), arguments.fps)
     notes = [*table.notes, *stream.notes]
+    if table.transform and table.transform != name:
+        notes.append(f"The table calls its poses {table.transform}; they are taken for {name}, as asked.")
     pixel_mm = None
     if needs_pixel_size(name, table.scale, calibration):
         pixel_mm = _find_pixel_size(stream, arguments.pixel_mm, arguments.tick_mm, notes)

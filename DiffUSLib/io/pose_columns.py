@@ -7,27 +7,34 @@ from dataclasses import dataclass
 
 from DiffUSLib.errors import DiffUSError
 
-_TIMES = ("timestamp", "time", "time_stamp", "stamp", "header_stamp", "timestamps", "date_time", "datetime", "t")
+_TIMES = (
+    "timestamp", "time", "time_stamp", "stamp", "header_stamp", "timestamps", "date_time", "datetime", "time_of_day", "elapsed",
+    "ts", "t",
+)  # fmt: skip
 _IMAGES = ("image", "file", "filename", "file_name", "image_file", "image_name", "frame_file", "path", "name")
-_STATUSES = ("status", "tracking_status", "valid", "tracked", "visible", "ok")
+_FRAMES = ("frame", "frame_number", "frame_index", "frame_id", "frame_no", "frame_nr", "image_number", "image_index")
+_STATUSES = ("status", "tracking_status", "valid", "is_valid", "tracked", "tracking", "visible", "state", "ok")
 _UNITS = {
-    "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0, "meters": 1000.0,
-    "metre": 1000.0, "metres": 1000.0,
+    "um": 1e-3, "mm": 1.0, "millimeter": 1.0, "millimeters": 1.0, "cm": 10.0, "m": 1000.0, "meter": 1000.0,
+    "meters": 1000.0, "metre": 1000.0, "metres": 1000.0,
 }  # fmt: skip
 _TIME_UNITS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3, "us": 1e-6, "usec": 1e-6, "ns": 1e-9,
     "nsec": 1e-9,
 }  # fmt: skip
 
-_QUATERNION = re.compile(r"(?P<set>.*?_)??(?:q|quat|quaternion|rot|rotation|ori|orient|orientation)_?(?P<axis>[xyzw])")
+_QUATERNION = re.compile(
+    r"(?P<set>.*?_)??(?:q|quat|quaternion|rot|rotation|r|ori|orient|orientation)_?(?P<axis>[xyzw])"
+)
+_IMAGINARY = re.compile(r"(?P<set>.*?_)??(?:q|quat|quaternion)_?(?P<axis>[rijk0xyz])")
 _NUMBERED_QUATERNION = re.compile(r"(?P<set>.*?_)??(?:q|quat|quaternion)_?(?P<axis>[0-4])")
 _TRANSLATION = re.compile(r"(?P<set>.*?_)??(?:t|p|pos|position|trans|translation|loc|location)_?(?P<axis>[xyz])")
 _BARE = re.compile(r"(?P<set>.*?_)??(?P<axis>[xyzw])")
-_ELEMENT = re.compile(
-    r"(?P<set>.*?_)??(?:m|t|r|mat|matrix|transform|pose|rot|rotation)?_?(?P<row>[0-4])_?(?P<column>[0-4])"
-)
+_NUMBERED_TRANSLATION = re.compile(r"(?P<set>.*?_)??(?:t|p|pos|position|trans|translation)_?(?P<axis>[0-3])")
+_ELEMENT = re.compile(r"(?P<set>(?:.*?_)??[a-z]*)_?(?P<row>[0-4])_?(?P<column>[0-4])")
 _FLAT = re.compile(r"(?P<set>.*?_)??(?:m|t|mat|matrix|transform|pose)_?(?P<index>1[0-6]|[0-9])")
 _WHOLE = re.compile(r"(?P<set>(?:.*_)?(?:matrix|transform|pose)|\w+to[a-z_]+)")
+_NAME = re.compile(r"([A-Za-z]\w*?To[A-Z]\w*?|[a-z]+_to_[a-z]+?)(?:_?[Tt]ransform)?(?:[\s_.:/-].*)?")
 _ANGLES = re.compile(r".*(?:roll|pitch|yaw|euler|azimuth|^r[xyz]$|_r[xyz]$|rot_?[xyz]$).*")
 
 
@@ -43,6 +50,8 @@ class PoseColumns:
         order_needed: whether the names of the quaternion (q0 ... q3) leave its order open.
         time, time_seconds: column of times, and what its unit is worth in s where its name says it.
         image, status: columns of the name of the image, and of what the tracker said.
+        frame: column of the number of the image.
+        transform: what the columns call the pose ("ProbeToTracker"), or "".
     """
 
     form: str
@@ -54,6 +63,8 @@ class PoseColumns:
     time_seconds: float | None = None
     image: int | None = None
     status: int | None = None
+    frame: int | None = None
+    transform: str = ""
 
 
 def find_columns(header: list[str], prefix: str | None = None) -> PoseColumns:
@@ -74,9 +85,11 @@ def find_columns(header: list[str], prefix: str | None = None) -> PoseColumns:
     if prefix is not None and not used:
         raise DiffUSError(f"no column starts with '{prefix}'; the table has {', '.join(header)}.")
     # A pose's own times stand without its prefix, too.
-    time = _first(names, _TIMES, range(len(names)))
-    special = {time, _first(names, _IMAGES, range(len(names))), _first(names, _STATUSES, range(len(names)))}
-    used = [index for index in used if index not in special]
+    every = range(len(names))
+    time, image, frame = _named(names, _TIMES, every), _first(names, _IMAGES, every), _first(names, _FRAMES, every)
+    status = _named(names, _STATUSES, used)
+    status = _first(names, _STATUSES, every) if status is None else status
+    used = [index for index in used if index not in (time, image, frame, status)]
     found = _quaternion(names, units, used) or _matrix(names, units, used)
     if found is None:
         angles = [header[index] for index in used if _ANGLES.fullmatch(names[index])]
@@ -101,8 +114,10 @@ def find_columns(header: list[str], prefix: str | None = None) -> PoseColumns:
         order_needed,
         time,
         None if time is None else _TIME_UNITS.get(units[time]),
-        _first(names, _IMAGES, range(len(names))),
-        _first(names, _STATUSES, range(len(names))),
+        image,
+        status,
+        frame,
+        _transform_name(header[next(iter(rotation.values()))]),
     )
 
 
@@ -116,12 +131,23 @@ def _split_unit(text: str) -> tuple[str, str]:
     return (start, last) if start and last in {**_UNITS, **_TIME_UNITS} else (_plain(text), "")
 
 
+def _transform_name(title: str) -> str:
+    """ProbeToTracker of ProbeToTracker_qx or ProbeToTrackerTransform; "" where the column names no transform."""
+    match = _NAME.fullmatch(title.strip())
+    return match[1] if match else ""
+
+
 def _first(names, known, indices) -> int | None:
-    for name in known:
-        for index in indices:
-            if names[index] == name:
-                return index
-    return None
+    """The column of the first of the known names."""
+    return next((index for name in known for index in indices if names[index] == name), None)
+
+
+def _named(names, known, indices) -> int | None:
+    """The same, or else the only one that ends in a known name ("field_header_stamp", "unix_time")."""
+    found = _first(names, known, indices)
+    ends = tuple(f"_{name}" for name in known if len(name) > 3)
+    others = [index for index in indices if names[index].endswith(ends)]
+    return others[0] if found is None and len(others) == 1 else found
 
 
 def _grouped(pattern, names, used, key) -> dict[str, dict]:
@@ -148,11 +174,20 @@ def _translation(names, used, besides=()) -> dict[str, int]:
         found = _only(_grouped(pattern, names, used, lambda match: match["axis"]), set("xyz"))
         if found is not None:
             return {axis: found[axis] for axis in "xyz"}
+    numbered = _grouped(_NUMBERED_TRANSLATION, names, used, lambda match: int(match["axis"]))
+    for start in (0, 1):
+        found = _only(numbered, set(range(start, start + 3)))
+        if found is not None:
+            return {axis: found[start + place] for place, axis in enumerate("xyz")}
     return {}
 
 
 def _quaternion(names, units, used):
     rotation, order_needed = _only(_grouped(_QUATERNION, names, used, lambda match: match["axis"]), set("xyzw")), False
+    for real, imaginary in (("r", "ijk"), ("0", "xyz")) if rotation is None else ():  # NDI writes Q0, Qx, Qy, Qz
+        found = _only(_grouped(_IMAGINARY, names, used, lambda match: match["axis"]), {real, *imaginary})
+        if found is not None:
+            rotation = {axis: found[key] for axis, key in zip("wxyz", (real, *imaginary), strict=True)}
     if rotation is None:
         numbered = _grouped(_NUMBERED_QUATERNION, names, used, lambda match: int(match["axis"]))
         found = _only(numbered, {0, 1, 2, 3}) or _only(numbered, {1, 2, 3, 4})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.image_streams import ImageStream
 from DiffUSLib.io.pose_table import PoseTable
 
-MATCHES = ("auto", "time", "name", "row")
+MATCHES = ("auto", "time", "name", "number", "row")
 _LEAST_GAP_S, _GAP_STEPS = 0.1, 3.0
 _STALE = 1e-9
 
@@ -24,7 +25,7 @@ class MatchedPoses:
     Attributes:
         poses: (N, 4, 4) in mm; meaningless where there is a problem.
         problems: index of an image -> why it has no pose, in words that follow "image 3".
-        way: "time", "name" or "row".
+        way: "time", "name", "number" or "row".
     """
 
     poses: np.ndarray
@@ -45,7 +46,7 @@ def match_poses(
         images: the images, with their times if they are to be matched by time.
         table: the poses.
         way: one of `MATCHES`. "auto" takes the names of the images where the table has them, else times where both
-            have them, else rows where there are as many.
+            have them, else the numbers of images, if all in the table are, else rows where there are as many.
         latency_s: how much later than the pose an image is stamped, in s; only by time.
         first_image_s: time of the first image on the clock of the poses in s; without it both have one clock.
 
@@ -59,12 +60,16 @@ def match_poses(
             way = "name"
         elif timed and (count != rows or first_image_s is not None or _same_clock(images.times_s, table.times_s)):
             way = "time"
+        elif table.frames is not None and set(table.frames.tolist()) <= set(_image_numbers(images, table) or ()):
+            way = "number"  # a tracker that counts its own poses has other ones
         else:
             way = "row"
     if way != "time" and (latency_s or first_image_s is not None):
         raise DiffUSError("a latency or start shifts times, and images are matched by " + way + "; match by time.")
     if way == "name":
         return _by_name(images, table)
+    if way == "number":
+        return _by_number(images, table)
     if way == "row":
         if count != rows:
             raise DiffUSError(
@@ -131,6 +136,36 @@ def _by_name(images: ImageStream, table: PoseTable) -> MatchedPoses:
         )
     poses = np.stack([np.eye(4) if row is None else table.poses[row] for row in rows])
     return MatchedPoses(poses, missing | _of_lines(table, rows), "name")
+
+
+def _image_numbers(images: ImageStream, table: PoseTable) -> list[int] | None:
+    """By the numbers at the end of the names of images, else by their places, from 0 or 1 as the table counts."""
+    named = [re.search(r"(\d+)$", _stem(name)) for name in images.names]
+    numbers = [int(match[1]) for match in named if match is not None]
+    if len(set(numbers)) == len(images.names):
+        return numbers
+    count = len(images.images)
+    if table.frames is None or len(np.unique(table.frames)) < len(table.frames):
+        return None
+    first, last = int(table.frames.min()), int(table.frames.max())
+    fits = (first == 0 and last < count) or (first == 1 and last == count)
+    return list(range(first, first + count)) if fits else None
+
+
+def _by_number(images: ImageStream, table: PoseTable) -> MatchedPoses:
+    numbers = _image_numbers(images, table)
+    if table.frames is None or numbers is None:
+        raise DiffUSError(
+            "the table of poses needs a column 'frame' with a number for each image, counted from 0 or 1; match by "
+            "time or row."
+        )
+    row_of = {int(number): row for row, number in enumerate(table.frames)}
+    rows = [row_of.get(number) for number in numbers]
+    missing = {index: "no line of the table has its number" for index, row in enumerate(rows) if row is None}
+    if len(missing) == len(rows):
+        raise DiffUSError(f"none of the images has a number of the table; the first is {images.names[0]}.")
+    poses = np.stack([np.eye(4) if row is None else table.poses[row] for row in rows])
+    return MatchedPoses(poses, missing | _of_lines(table, rows), "number")
 
 
 def _stem(name: str) -> str:

@@ -21,7 +21,10 @@ LENGTH_UNITS = {"mm": 1.0, "m": 1000.0}
 _LIKE_METERS = 5.0
 _UNIT_TOLERANCE, _SCALE_TOLERANCE = 0.05, 0.02
 _SMALLEST_PIXEL_MM = 0.005
-_LOST_WORDS = ("0", "false", "no", "invalid", "lost", "missing", "error", "out_of_view", "nan", "none", "")
+_LOST_WORDS = (
+    "0", "false", "no", "invalid", "lost", "missing", "error", "disabled", "out_of_view", "out of view",
+    "out of volume", "nan", "none", "",
+)  # fmt: skip
 _EPOCHS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))  # since 1970, in ns, us and ms
 
 
@@ -35,6 +38,8 @@ class PoseTable:
         problems: index of a row -> why it cannot be used, in words that follow "line 5".
         times_s: (R,) seconds, or None.
         images: (R) names of images, or None.
+        frames: (R) numbers of images, -1 where there is none, or None.
+        transform: what the table calls the poses ("ProbeToTracker"), or "".
         lines: (R) numbers of the lines in the file.
         notes: what was assumed, in sentences.
     """
@@ -46,6 +51,8 @@ class PoseTable:
     images: list[str] | None
     lines: list[int]
     notes: tuple[str, ...]
+    frames: np.ndarray | None = None
+    transform: str = ""
 
 
 def read_pose_table(
@@ -92,10 +99,14 @@ def read_pose_table(
     times = None
     if columns.time is not None:
         times = _times(columns, rows, numbers, notes)
+    if times is not None:
         for row in np.flatnonzero(~np.isfinite(times)).tolist():
             problems.setdefault(row, "its time cannot be read")
     images = None if columns.image is None else [row[columns.image].strip() for row in rows]
-    return PoseTable(poses, scale, problems, times, images, lines, tuple(notes))
+    frames = None
+    if columns.frame is not None and np.isfinite(numbers[:, columns.frame]).any():
+        frames = np.nan_to_num(numbers[:, columns.frame], nan=-1).round().astype(int)
+    return PoseTable(poses, scale, problems, times, images, lines, tuple(notes), frames, columns.transform)
 
 
 def _read_rows(path: Path) -> tuple[list[str], list[list[str]], list[int], bool]:
@@ -237,11 +248,15 @@ def _millimeters(columns: PoseColumns, poses, units: str | None, path: str, note
     return 1.0
 
 
-def _times(columns: PoseColumns, rows, numbers, notes) -> np.ndarray:
+def _times(columns: PoseColumns, rows, numbers, notes) -> np.ndarray | None:
     assert columns.time is not None
     times = numbers[:, columns.time].copy()
     if not np.isfinite(times).any():
-        return np.array([seconds_of(row[columns.time]) for row in rows])
+        times = np.array([seconds_of(row[columns.time]) for row in rows])
+        if np.isfinite(times).any():
+            return times
+        notes.append(f"The times ('{rows[0][columns.time]}') cannot be read and are not used.")
+        return None
     if columns.time_seconds is not None:
         return times * columns.time_seconds
     finite = times[np.isfinite(times)]

@@ -8,13 +8,15 @@ import datetime
 def seconds_of(text: str) -> float:
     """Seconds of a number (also with a decimal comma) or of a date and time by ISO 8601; NaN where it is neither.
 
-    Dates count from 1970, in UTC unless they say otherwise.
+    Dates count from 1970, in UTC unless they say otherwise; a time of day alone (10:22:30.5) counts from midnight.
     """
     text = text.strip()
     try:
         return float(text.replace(",", "."))
     except ValueError:
         pass
+    if text.count(":") == 2 and "-" not in text and "T" not in text:
+        text = f"1970-01-01T{text:0>8}" if text.index(":") == 2 else f"1970-01-01T0{text}"
     try:
         moment = datetime.datetime.fromisoformat(_for_old_pythons(text))
     except ValueError:

@@ -102,8 +102,13 @@ ROS = ["%time", *(f"field.pose.position.{axis}" for axis in "xyz"), *(f"field.po
         ("turn", ["tx_cm", "ty_cm", "tz_cm", *TURN], []),
         ("flat", [f"T{index}" for index in range(16)], []),
         ("columns", [f"T{index}" for index in range(1, 17)], []),
-        ("text", ["ProbeToReferenceTransform"], []),
+        ("text", ["ImageToReferenceTransform"], []),
         ("bare", ["Tx", "Ty", "Tz", "x", "y", "z", "w"], []),
+        ("bare", [*(f"Probe Position {a}" for a in "XYZ"), *(f"Probe Rotation {a}" for a in "XYZW")], []),
+        ("wxyz", ["unix_time", "Q0", "Qx", "Qy", "Qz", "Tx (m)", "Ty (m)", "Tz (m)"], []),
+        ("wxyz", ["elapsed s", "RW", "RX", "RY", "RZ", "TX m", "TY m", "TZ m"], []),
+        ("wxyz", ["time", "q_r", "q_i", "q_j", "q_k", "t1_m", "t2_m", "t3_m"], []),
+        ("elements", ["time", *(name.replace("m", "a") for name in ELEMENTS)], []),
     ],
 )
 def test_tables_as_people_write_them(tmp_path, form, header, options):
@@ -129,6 +134,30 @@ def test_images_are_matched_by_name_in_any_order(tmp_path):
     run(write_folder(tmp_path / "images"), table, "-o", tmp_path / "s.igs.mha", "--pixel-mm", 0.25)
     used = [0, 1, 2, 3, 4, 6, 7]
     check(tmp_path / "s.igs.mha", [SECONDS[index] for index in used], used=used)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_images_are_matched_by_number_in_any_order(tmp_path, capsys, first):
+    order = [3, 1, 7, 0, 2, 4, 6]
+    rows = [[index + first, "OK", *pose_at(SECONDS[index])[:3].ravel()] for index in order]
+    if first:  # counted from 1 only if the last one is there; the tracker lost image 5
+        rows.append([6, "Missing", *[0.0] * 12])
+    table = write_table(tmp_path / "poses.csv", ["Frame", "State", *ELEMENTS], rows)
+    folder = write_folder(tmp_path / "images", name="{}th.png")  # no numbers at the end of the names
+    run(folder, table, "-o", tmp_path / "s.igs.mha", "--pixel-mm", 0.25)
+    assert "matched by number" in capsys.readouterr().out
+    used = [0, 1, 2, 3, 4, 6, 7]
+    check(tmp_path / "s.igs.mha", [SECONDS[index] for index in used], used=used)
+
+
+def test_what_a_column_calls_its_poses_counts(tmp_path, capsys):
+    header = ["time_of_day", *(f"ProbeToTracker_{name}" for name in ("tx", "ty", "tz", "qx", "qy", "qz", "qw"))]
+    rows = [[f"10:22:{30 + t:04.1f}", *pose_at(t)[:3, 3], *quaternion(t)] for t in SECONDS]
+    table = write_table(tmp_path / "poses.csv", header, rows)
+    run(write_folder(tmp_path / "images"), table, "-o", tmp_path / "s.igs.mha")
+    assert "ProbeToTracker is no pose of the images" in capsys.readouterr().err
+    matrices = read_tracked_frames(tmp_path / "s.igs.mha").transforms["ProbeToTracker"].numpy()
+    assert matrices == pytest.approx(np.stack([pose_at(t) for t in SECONDS]), abs=1e-6)
 
 
 def test_images_are_matched_by_time_with_latency(tmp_path, capsys):
