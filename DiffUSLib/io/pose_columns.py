@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from DiffUSLib.errors import DiffUSError
 
 _TIMES = (
-    "timestamp", "time", "time_stamp", "stamp", "header_stamp", "timestamps", "date_time", "datetime", "time_of_day", "elapsed",
-    "ts", "t",
+    "timestamp", "time", "time_stamp", "stamp", "header_stamp", "timestamps", "date_time", "datetime", "time_of_day",
+    "elapsed", "ts", "t",
 )  # fmt: skip
 _IMAGES = ("image", "file", "filename", "file_name", "image_file", "image_name", "frame_file", "path", "name")
 _FRAMES = ("frame", "frame_number", "frame_index", "frame_id", "frame_no", "frame_nr", "image_number", "image_index")
