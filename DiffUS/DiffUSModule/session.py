@@ -4,6 +4,7 @@ import vtk
 from slicer.util import VTKObservationMixin
 
 from .live import torch_status
+from .live.active_needle import ActiveNeedle
 from .live.active_transducer import ActiveTransducer
 from .live.background import endAll
 from .live.errands import Errands
@@ -28,6 +29,7 @@ class Session(VTKObservationMixin):
         parameters: DiffUSParameterNode, or None while no scene is open.
         patient: Patient.
         active: ActiveTransducer.
+        needle: ActiveNeedle.
         image: LiveImage.
         errands: Errands.
         actions: TransducerActions.
@@ -45,7 +47,9 @@ class Session(VTKObservationMixin):
         layout = ImageLayout()
         self.active = ActiveTransducer(layout.viewsForHandles)
         self.active.moved.connect(self._onMoved)
-        self.image = LiveImage(layout, self.active, self.say)
+        self.needle = ActiveNeedle()
+        self.needle.moved.connect(self._onMoved)
+        self.image = LiveImage(layout, self.active, self.needle, self.say)
         self.errands = Errands(self.patient, self.say, self._goOn)
         self.errands.changed.connect(self.changed.emit)
         self.actions = TransducerActions(self)
@@ -65,6 +69,7 @@ class Session(VTKObservationMixin):
         if parameters is None:
             self.errands.cancel()
             self.active.choose(None)
+            self.needle.update(None)
             self._patientView.close()
             self.patient.close()
             self.image.close()
@@ -96,6 +101,7 @@ class Session(VTKObservationMixin):
         self.setParameters(None)
         endAll(LONGEST_WAIT_S)
         self.active.close()
+        self.needle.close()
         self.removeObservers()
 
     def say(self, text):
@@ -127,6 +133,7 @@ class Session(VTKObservationMixin):
             anchors, window = editedAnchors(parameters), windowOf(parameters)
             self.patient.setNode(parameters.volume, parameters.modality.value, anchors, window)
             self.active.choose(parameters)
+            self.needle.update(parameters)
             self.image.update(parameters)
             self.updateViews()
             self.active.update(parameters)

@@ -13,7 +13,10 @@ ROOM_AT_1080P = 690
 Slicer leaves about 760 pixels there (name of the module, help and Data Probe take the rest), and its style is larger:
 a panel that wants 910 pixels here wanted 989 in Slicer 5.13.
 """
-PARTS = ("curveSection", "moveSection", "shapeSection", "advancedSection", "keepSection", "alignSection")
+PARTS = (
+    "curveSection", "moveSection", "shapeSection", "advancedSection", "needleSection", "keepSection", "streamSection",
+    "alignSection",
+)  # fmt: skip
 
 
 @pytest.fixture(params=[1.0, 1.5], ids=["100%", "150%"])
@@ -87,7 +90,8 @@ def test_lengths_and_angles_have_units(widget):
     ui = widget.ui
     for name, suffix in (("depthSlider", " mm"), ("radiusSlider", " mm"), ("fieldOfViewSlider", " °"),
                          ("frequencySlider", " MHz"), ("gainSlider", " dB"), ("panSlider", " mm"),
-                         ("tiltSlider", " °")):  # fmt: skip
+                         ("tiltSlider", " °"), ("needleLengthSlider", " mm"),
+                         ("needleDiameterSlider", " mm")):  # fmt: skip
         assert getattr(ui, name).suffix == suffix
 
 

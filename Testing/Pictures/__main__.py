@@ -19,6 +19,7 @@ def main():
         run("DiffUSLib.cli", "demo", "-o", folder)
         shutil.copyfile(Path(folder) / "overview.png", SCREENSHOTS / "demo_overview.png")
     run("Testing.Pictures.tutorial_pictures", SCREENSHOTS)
+    run("Testing.Pictures.needle_and_stream", SCREENSHOTS)
     run("Testing.Pictures.align_picture", SCREENSHOTS / "align.png")
 
 

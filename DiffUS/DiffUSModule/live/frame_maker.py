@@ -10,6 +10,20 @@ PREVIEW_SAMPLES = 128
 
 
 @dataclass(frozen=True)
+class PlacedNeedle:
+    """A needle in the patient.
+
+    Attributes:
+        pose: (4, 4) array NeedleToRas; the tip is its origin, the shaft runs along Z.
+        length, diameter: in mm.
+    """
+
+    pose: np.ndarray
+    length: float
+    diameter: float
+
+
+@dataclass(frozen=True)
 class Wish:
     """What is to be rendered.
 
@@ -17,6 +31,7 @@ class Wish:
         maps, probe, settings: DiffUSLib's AcousticMaps, Probe and RenderSettings.
         pose: (4, 4) array TransducerToRas.
         isPreview: quickly, with fewer samples and a single plane.
+        needle: PlacedNeedle, or None.
     """
 
     maps: object
@@ -24,6 +39,7 @@ class Wish:
     settings: object
     pose: np.ndarray
     isPreview: bool = False
+    needle: PlacedNeedle | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +85,7 @@ class FrameMaker:
             started = time.perf_counter()
             pose = torch.from_numpy(np.array(wish.pose, dtype=np.float64))
             coverage = float(renderer.coverage(pose)[0])
-            result = renderer(pose)
+            result = renderer.with_needle(_needleOf(wish))(pose)
             gray = (result.image[0] * 254.0 + 1.0) * result.mask
             pixels = gray.round().to(torch.uint8).cpu().numpy()
             place = result.grid.image_to_transducer().numpy()
@@ -89,3 +105,15 @@ class FrameMaker:
             renderer = known.changed_to(wish.maps, wish.probe, settings)
         self._renderers[wish.isPreview] = renderer
         return renderer
+
+
+def _needleOf(wish):
+    """DiffUSLib's Needle of a Wish, or None."""
+    if wish.needle is None:
+        return None
+    import torch
+
+    from DiffUSLib import Needle
+
+    pose = torch.from_numpy(np.array(wish.needle.pose, dtype=np.float64))
+    return Needle(pose, wish.needle.length, wish.needle.diameter)

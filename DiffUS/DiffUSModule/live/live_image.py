@@ -23,15 +23,16 @@ class LiveImage:
 
     Args:
         active: see active_transducer.ActiveTransducer.
+        needle: see active_needle.ActiveNeedle.
         say: function that shows a sentence to the user.
     """
 
-    def __init__(self, layout, active, say):
+    def __init__(self, layout, active, needle, say):
         self.shown, self.probe = Signal(), None
         self._active, self._say = active, say
         self._settings = None
         self.layout = layout
-        self.renderer = LiveRenderer(lambda: active.transducer.pose())
+        self.renderer = LiveRenderer(lambda: active.transducer.pose(), needle.placed)
         self.renderer.rendered.connect(self._onRendered)
         self.renderer.failed.connect(lambda error: say(explain(error)))
 

@@ -26,6 +26,7 @@ class LiveRenderer:
 
     Args:
         pose: function that returns the pose of this moment, (4, 4).
+        needle: function that returns the PlacedNeedle of this moment, or None.
     """
 
     WAIT_S = 0.01
@@ -37,10 +38,10 @@ class LiveRenderer:
     REST_S = 0.1
     """The transducer rests if nothing was asked for in this time."""
 
-    def __init__(self, pose):
+    def __init__(self, pose, needle):
         self.rendered, self.failed = Signal(), Signal()
         self.allowsPreviews = True
-        self._pose = pose
+        self._pose, self._needle = pose, needle
         self._maps = self._probe = self._settings = None
         self._worker, self._maker, self._job = Worker(), FrameMaker(), None
         self._isWanted = self._isSharpWanted = self._isSlow = False
@@ -131,7 +132,7 @@ class LiveRenderer:
     def _start(self, isPreview):
         self._isWanted = self._isSharpWanted = False
         try:
-            wish = Wish(self._maps, self._probe, self._settings, self._pose(), isPreview)
+            wish = Wish(self._maps, self._probe, self._settings, self._pose(), isPreview, self._needle())
         except Exception as error:
             self.failed.emit(error)
             return

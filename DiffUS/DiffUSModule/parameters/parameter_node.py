@@ -179,6 +179,9 @@ class DiffUSParameterNode:
     ultrasound - what is aligned: a sequence browser, an image or a 3D ultrasound volume.
     alignPreset, freedom, alignFrames - how it is aligned.
     fan, fanByHand - the fan of its images, and whether the user sets it instead of what is found.
+    needle - the transform NeedleToRas that the needle follows.
+    showNeedle, needleLength (mm), needleDiameter (mm) - whether it is in the patient, and its size.
+    streamPort, streamFollows - where programs find the image by OpenIGTLink; the transducer follows their pose.
     overlayStyle, overlayShare - how ultrasound and rendered image are shown in one; share of the rendered one.
     """
 
@@ -207,6 +210,12 @@ class DiffUSParameterNode:
     detail: Detail = Detail.STANDARD
     overlay: Annotated[float, WithinRange(0.0, 1.0)] = 0.6
     imageLayout: bool = False
+    needle: vtkMRMLLinearTransformNode
+    showNeedle: bool = True
+    needleLength: Annotated[float, WithinRange(10.0, 300.0)] = 120.0
+    needleDiameter: Annotated[float, WithinRange(0.2, 5.0)] = 1.27
+    streamPort: Annotated[int, WithinRange(1024, 65535)] = 18944
+    streamFollows: bool = True
     ultrasound: Union[vtkMRMLScalarVolumeNode, vtkMRMLSequenceBrowserNode, None]  # noqa: UP007
     alignPreset: AlignPreset = AlignPreset.QUICK
     freedom: Freedom = Freedom.RIGID_AND_SCALE

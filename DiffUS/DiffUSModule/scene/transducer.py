@@ -6,14 +6,14 @@ import vtk
 from slicer.i18n import tr as _
 
 from ..parameters.probe_settings import storeProbe
+from .handles import showHandles, showIn
+from .image_pixels import setPixels
 from .probe_models import bodyPolyData, outlinePolyData
 
 ROLE_ATTRIBUTE = "DiffUS.Role"
 BODY_ROLE, OUTLINE_ROLE, IMAGE_ROLE = "DiffUS.Body", "DiffUS.Outline", "DiffUS.Image"
 BODY_COLOR = (0.93, 0.90, 0.82)
 OUTLINE_COLOR = (1.0, 0.80, 0.20)
-HANDLE_SIZE_PERCENT = 8.0
-"""Size of the handles in percent of the view; Slicer's 15 percent hide much of the image."""
 
 
 def isTransducer(node):
@@ -134,26 +134,8 @@ class Transducer:
         self.outline.SetAndObservePolyData(outlinePolyData(probe))
 
     def setImage(self, pixels, imageToTransducer):
-        """Take over (H, W) uint8 pixels at their place; imageToTransducer is (4, 4).
-
-        Where only the pixels are new, only an ImageDataModifiedEvent says so; views are to be drawn by `redrawSlices`.
-        """
-        image = self.image
-        current = vtk.vtkMatrix4x4()
-        image.GetIJKToRASMatrix(current)
-        wasModified = image.StartModify()
-        if not np.allclose(slicer.util.arrayFromVTKMatrix(current), imageToTransducer):
-            image.SetIJKToRASMatrix(slicer.util.vtkMatrixFromArray(imageToTransducer))
-        data = image.GetImageData()
-        shown = slicer.util.arrayFromVolume(image)
-        if shown.shape == (1, *pixels.shape) and shown.dtype == pixels.dtype:
-            shown[0] = pixels
-            image.StorableModified()
-            data.GetPointData().GetScalars().Modified()
-            data.Modified()
-        else:
-            slicer.util.updateVolumeFromArray(image, pixels[None])
-        image.EndModify(wasModified)
+        """Take over (H, W) uint8 pixels at their place; imageToTransducer is (4, 4). Views are not told."""
+        setPixels(self.image, pixels, imageToTransducer)
 
     def pose(self):
         """(4, 4) array TransducerToRas, all parents included.
@@ -183,20 +165,8 @@ class Transducer:
 
     def showHandles(self, isVisible, viewIDs=()):
         """Interaction handles for turns and shifts, without scaling; in these views, or in all."""
-        self.transform.CreateDefaultDisplayNodes()
-        display = self.transform.GetDisplayNode()
-        wasModified = display.StartModify()
-        display.SetEditorVisibility(isVisible)
-        display.SetEditorVisibility3D(isVisible)
-        display.SetEditorSliceIntersectionVisibility(isVisible)
-        display.SetEditorScalingEnabled(False)
-        display.SetInteractionScalePercent(HANDLE_SIZE_PERCENT)
-        display.SetEditorScalingSliceEnabled(False)
-        for node in (display, self.body.GetDisplayNode()):
-            node.RemoveAllViewNodeIDs()
-            for viewID in viewIDs:
-                node.AddViewNodeID(viewID)
-        display.EndModify(wasModified)
+        showHandles(self.transform, isVisible, viewIDs)
+        showIn(self.body.GetDisplayNode(), viewIDs)
 
     def follow(self, parent):
         """Hang it under a tracked transform, as the image of a tracked probe; None lets it stand where it is."""

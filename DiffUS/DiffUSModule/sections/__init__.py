@@ -8,12 +8,14 @@ from .curve_section import CurveSection
 from .image_section import ImageSection
 from .keep_section import KeepSection
 from .motion_section import MotionSection
+from .needle_section import NeedleSection
 from .one_open import OneOpen
 from .status_section import StatusSection
+from .stream_section import StreamSection
 from .transducer_section import TransducerSection
 from .volume_section import VolumeSection
 
 SECTIONS = (
-    StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, KeepSection,
-    AlignSection, OneOpen,
+    StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, NeedleSection,
+    KeepSection, StreamSection, AlignSection, OneOpen,
 )  # fmt: skip

@@ -2,7 +2,10 @@
 
 from .section import Section
 
-EXCLUSIVE = ("curveSection", "moveSection", "shapeSection", "advancedSection", "keepSection", "alignSection")
+EXCLUSIVE = (
+    "curveSection", "moveSection", "shapeSection", "advancedSection", "needleSection", "keepSection", "streamSection",
+    "alignSection",
+)  # fmt: skip
 
 
 class OneOpen(Section):

@@ -25,7 +25,7 @@ class StatusSection(Section):
         message = patient.error or self.session.message
         setIfDifferent(ui.messageLabel, "text", message)
         ui.messageLabel.setVisible(bool(message))
-        for name in ("volumeSection", "transducerSection", "imageSection", "keepSection"):
+        for name in ("volumeSection", "transducerSection", "imageSection", "needleSection", "keepSection"):
             setIfDifferent(getattr(ui, name), "enabled", isInstalled)
 
     def _statusText(self, isInstalled, patient):

@@ -1,0 +1,66 @@
+"""The needle in 3D, below the transform that it follows."""
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+ROLE = "DiffUS.Needle"
+COLOR = (0.75, 0.80, 0.88)
+HUB_LENGTH_MM, HUB_WIDTH_MM = 14.0, 6.0
+SIDES = 16
+
+
+def showNeedle(transform, lengthMm, diameterMm):
+    """Show a needle whose tip is the transform's origin and whose shaft runs along its Z axis."""
+    model = _found() or _make()
+    size = f"{lengthMm} {diameterMm}"
+    if model.GetAttribute("DiffUS.Size") != size:
+        model.SetAttribute("DiffUS.Size", size)
+        model.SetAndObservePolyData(_polyData(lengthMm, diameterMm))
+    if model.GetParentTransformNode() is not transform:
+        model.SetAndObserveTransformNodeID(transform.GetID())
+
+
+def hideNeedle():
+    """Take it out of the scene."""
+    model = _found()
+    if model is not None:
+        slicer.mrmlScene.RemoveNode(model)
+
+
+def _found():
+    for node in slicer.util.getNodesByClass("vtkMRMLModelNode"):
+        if node.GetAttribute("DiffUS.Role") == ROLE:
+            return node
+    return None
+
+
+def _make():
+    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Needle"))
+    model.SetAttribute("DiffUS.Role", ROLE)
+    model.SetSaveWithScene(False)  # it is made anew from the parameters
+    model.CreateDefaultDisplayNodes()
+    display = model.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    display.SetColor(*COLOR)
+    display.SetVisibility2D(False)  # slices show what ultrasound shows of it
+    return model
+
+
+def _polyData(lengthMm, diameterMm):
+    append = vtk.vtkAppendPolyData()
+    for width, begin, end in (
+        (diameterMm, 0.0, lengthMm),
+        (max(HUB_WIDTH_MM, diameterMm), lengthMm, lengthMm + HUB_LENGTH_MM),
+    ):
+        line = vtk.vtkLineSource()
+        line.SetPoint1(0.0, 0.0, begin)
+        line.SetPoint2(0.0, 0.0, end)
+        tube = vtk.vtkTubeFilter()
+        tube.SetInputConnection(line.GetOutputPort())
+        tube.SetRadius(width / 2)
+        tube.SetNumberOfSides(SIDES)
+        tube.CappingOn()
+        append.AddInputConnection(tube.GetOutputPort())
+    append.Update()
+    return append.GetOutput()
