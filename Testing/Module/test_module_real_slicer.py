@@ -95,16 +95,20 @@ def test_views_of_an_alignment_are_in_the_plane_of_the_image(host, widget):
     image = add_flat_image()
     widget.ui.alignSection.collapsed = False
     widget.ui.ultrasoundSelector.setCurrentNode(image)
-    host.process_events(0.3)
     middle = (place_of(image) @ [31.5, 23.5, 0, 1])[:3]
     for name in ("DiffUSOverlay", "DiffUSPatient"):
         node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
-        for _moved in (False, True):
+
+        def isInPlane(node=node):
             matrix = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
-            assert matrix[:3, 3] == pytest.approx(middle, abs=1e-3)
-            assert abs(matrix[:3, 2] @ place_of(image)[:3, 2]) == pytest.approx(1)
+            isThere = np.allclose(matrix[:3, 3], middle, atol=1e-3)
+            return isThere and np.isclose(abs(matrix[:3, 2] @ place_of(image)[:3, 2]), 1)
+
+        for _moved in (False, True):
+            host.wait_until(isInPlane)
             node.SetSliceOffset(node.GetSliceOffset() + 3)
-            host.process_events(0.05)
+            assert not isInPlane()
+        host.wait_until(isInPlane)
 
 
 def test_a_volume_chosen_after_the_ultrasound_is_shown_and_named(host, widget):

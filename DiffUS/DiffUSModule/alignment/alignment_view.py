@@ -87,7 +87,7 @@ class AlignmentView:
         if imageNode.GetImageData() is None:
             return
         self._setLayers(imageNode, patientNode, imageNode)
-        if not isThreeDimensional(imageNode):
+        if self.isShown and not isThreeDimensional(imageNode):  # views that are hidden are not ours to turn
             try:
                 pose, extentMm = imagePlane(imageNode)
             except DiffUSError:  # under a transform that bends space; the alignment says so
