@@ -11,7 +11,6 @@ import pytest
 from Testing.Module.benchmark_live import resident_mb
 from Testing.Module.conftest import SPHERE_RAS_MM, Images, add_ct, image_of, place, wait_for_image
 
-
 M_MMAP_THRESHOLD = -3
 """From malloc.h of the GNU C library."""
 
