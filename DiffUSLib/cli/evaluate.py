@@ -28,7 +28,7 @@ _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
 _QUICK_SLICES, _FULL_SLICES = "1,7", "1,3,7,15"
 _BINNED_START = (30.0, 25.0)
-_TIERS = "T2,T3,T4,T5,B2,B3,B4,B5"
+_TIERS = "T2,T3,T4,T5,T6,B2,B3,B4,B5,B6"
 
 
 def add_parser(commands) -> None:
@@ -58,7 +58,7 @@ def add_parser(commands) -> None:
         "--tiers",
         default=_TIERS,
         metavar="T,T",
-        help=f"T0 to T5: heads; B2 to B5: bodies with a CT, abdominal probe (default: {_TIERS})",
+        help=f"T0 to T6: heads; B2 to B6: bodies with a CT, abdominal probe (default: {_TIERS})",
     )
     parser.add_argument(
         "--volumes",

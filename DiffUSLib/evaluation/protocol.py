@@ -40,7 +40,7 @@ class Experiment:
     """One line of the table.
 
     Args:
-        tier: T0 to T5 for heads, B2 to B5 for bodies.
+        tier: T0 to T6 for heads, B2 to B6 for bodies.
         slices: in each set.
         translation_mm, rotation_deg: largest perturbation.
         binned: perturbations from each of the bins in turn, instead of evenly by length and angle.

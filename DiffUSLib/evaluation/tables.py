@@ -11,6 +11,7 @@ import numpy as np
 
 from DiffUSLib.evaluation.protocol import BINS_MM, Experiment, Outcome
 from DiffUSLib.io.extras import optional
+from DiffUSLib.simulator.cases import nothing_to_find
 
 _WRONG_MM, _RIGHT_MM = 3.0, 2.0
 _CAPTURED = 0.95
@@ -22,7 +23,7 @@ def summary(outcomes: list[Outcome]) -> dict:
     first = outcomes[0]
     final = np.array([outcome.final_mm for outcome in outcomes])
     verdicts = np.array([outcome.verdict for outcome in outcomes])
-    nothing_to_find = first.tier[1:] == "5"
+    is_empty = nothing_to_find(first.tier)
 
     def median(name: str) -> float:
         return float(np.median([getattr(outcome, name) for outcome in outcomes]))
@@ -46,8 +47,8 @@ def summary(outcomes: list[Outcome]) -> dict:
     if first.method == "diffus":
         accepted = verdicts == "accept"
         row |= {name: (verdicts == name).mean() for name in ("accept", "check", "reject")}
-        row["accepted_but_wrong"] = (accepted & ((final > _WRONG_MM) | nothing_to_find)).mean()
-        right = (final < _RIGHT_MM) & (not nothing_to_find)
+        row["accepted_but_wrong"] = (accepted & ((final > _WRONG_MM) | is_empty)).mean()
+        right = (final < _RIGHT_MM) & (not is_empty)
         row["right_ones_accepted"] = accepted[right].mean() if right.any() else math.nan
     return row
 

@@ -23,7 +23,8 @@ from scipy.optimize import minimize
 
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import written_whole
-from DiffUSLib.registration.verdict import FEATURES, RIGHT_MM, VerdictModel, feature_values
+from DiffUSLib.registration.verdict import FEATURES, RIGHT_MM, Figures, VerdictModel, feature_values
+from DiffUSLib.simulator.cases import nothing_to_find
 
 _DATA = Path(__file__).parents[1] / "data"
 _TABLE, _MODEL = _DATA / "verdict_cases.csv", _DATA / "verdict.json"
@@ -116,14 +117,14 @@ def take_in(tables: list[Path]) -> list[dict]:
 
 def features_of_row(row: dict) -> dict[str, float]:
     """Features of a case of the table."""
-    return feature_values(row["contrast"], row["margin"], row["uncertainty_mm"], row["halves_mm"], row["prior_sigmas"])
+    return feature_values(Figures(**{name: row[name] for name in Figures._fields}))
 
 
 def truth(rows: list[dict]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(N,) errors in mm; (N,) bool: another anatomy than the one seen; (N,) bool: the truth is known exactly, and not
-    only to the distance of a sweep's frames."""
-    errors = np.array([row["final_mm"] for row in rows])
-    return errors, np.array([row["tier"][1] == "5" for row in rows]), np.array([row["tier"][0] != "S" for row in rows])
+    """(N,) errors in mm; (N,) bool: another anatomy than the one seen, or none; (N,) bool: the truth is known exactly,
+    and not only to the distance of a sweep's frames."""
+    errors, tiers = np.array([row["final_mm"] for row in rows]), [row["tier"] for row in rows]
+    return errors, np.array([nothing_to_find(tier) for tier in tiers]), np.array([tier[0] != "S" for tier in tiers])
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Prediction:
     @property
     def right(self) -> bool:
         """Below 3 mm, and the anatomy was the one that was seen."""
-        return self.row["final_mm"] < RIGHT_MM and self.row["tier"][1] != "5"
+        return self.row["final_mm"] < RIGHT_MM and not nothing_to_find(self.row["tier"])
 
 
 def held_out(rows: list[dict]) -> list[Prediction]:

@@ -154,6 +154,8 @@ def _doubt(feature: str, evidence: Evidence) -> str:
     """A sentence on what speaks against a correction."""
     if feature == "contrast":
         return f"The images agree little better than at random places ({evidence.contrast:.1f} standard deviations)."
+    if feature == "gain":
+        return f"The volume explains little of the ultrasound (gain in log-likelihood {evidence.gain:.1f} per slice)."
     if feature == "margin":
         return (
             f"Another place, {evidence.competitor_mm:.0f} mm away, fits nearly as well "

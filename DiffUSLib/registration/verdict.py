@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from DiffUSLib.registration.trust import Evidence
@@ -30,16 +30,28 @@ def _log(value: float, low: float, high: float) -> float:
     return math.log(_within(value, low, high))
 
 
-FEATURES: dict[str, Callable[[float, float, float, float, float], float]] = {
-    "contrast": lambda contrast, margin, uncertainty, halves, prior: _log(contrast, 1.0, 40.0),
-    "margin": lambda contrast, margin, uncertainty, halves, prior: _within(margin / max(contrast, 1.0), 0.0, 1.0),
-    "certainty": lambda contrast, margin, uncertainty, halves, prior: -_log(uncertainty, 0.2, 8.0),
-    "agreement": lambda contrast, margin, uncertainty, halves, prior: -_log(halves, 0.7, 8.0),
-    "nearness": lambda contrast, margin, uncertainty, halves, prior: -min(prior, 4.0),
+class Figures(NamedTuple):
+    """Of the evidence, see `DiffUSLib.registration.trust.Evidence`; of the uncertainty the largest."""
+
+    contrast: float
+    gain: float
+    margin: float
+    uncertainty_mm: float
+    halves_mm: float
+    prior_sigmas: float
+
+
+FEATURES: dict[str, Callable[[Figures], float]] = {
+    "contrast": lambda of: _log(of.contrast, 1.0, 40.0),
+    # Speckle without anatomy explains next to nothing, however far its best place stands out.
+    "gain": lambda of: _log(of.gain, 0.1, 4.0),
+    "margin": lambda of: _within(of.margin / max(of.contrast, 1.0), 0.0, 1.0),
+    "certainty": lambda of: -_log(of.uncertainty_mm, 0.2, 8.0),
+    # The search of a half that stays where it began says nothing more.
+    "agreement": lambda of: -_log(of.halves_mm, 0.7, 8.0),
+    "nearness": lambda of: -min(of.prior_sigmas, 4.0),
 }
-"""Of contrast (sigmas), margin (sigmas; counted as a share of the contrast), largest uncertainty (mm), distance of
-halves (mm; a search of a half that stays where it began says nothing more) and size of the correction (sigmas of the
-prior): each the higher, the better."""
+"""Each the higher, the better."""
 
 
 @dataclass(frozen=True)
@@ -87,21 +99,20 @@ def shipped_model() -> VerdictModel:
     return VerdictModel(**json.loads(text)["model"])
 
 
-def feature_values(
-    contrast: float, margin: float, uncertainty_mm: float, halves_mm: float, prior_sigmas: float
-) -> dict[str, float]:
-    """Features by name, of figures as in `DiffUSLib.registration.trust.Evidence`; of the uncertainty the largest."""
-    return {
-        name: feature(contrast, margin, uncertainty_mm, halves_mm, prior_sigmas) for name, feature in FEATURES.items()
-    }
+def feature_values(figures: Figures) -> dict[str, float]:
+    """Features by name."""
+    return {name: feature(figures) for name, feature in FEATURES.items()}
 
 
 def features_of(evidence: Evidence) -> dict[str, float]:
     """Features by name."""
     return feature_values(
-        evidence.contrast,
-        evidence.margin,
-        max(evidence.uncertainty_mm),
-        evidence.halves_mm,
-        evidence.prior_sigmas,
+        Figures(
+            evidence.contrast,
+            evidence.gain,
+            evidence.margin,
+            max(evidence.uncertainty_mm),
+            evidence.halves_mm,
+            evidence.prior_sigmas,
+        )
     )

@@ -12,7 +12,12 @@ from scipy.spatial.transform import Rotation
 from DiffUSLib.simulator.anatomy import Anatomy, mni152
 from DiffUSLib.simulator.scanner import BODY_SCANNER, HEAD_SCANNER, Scanner, Scene, image_to_transducer, scan
 
-TIERS = ("T2", "T3", "T4", "T5")
+TIERS = ("T2", "T3", "T4", "T5", "T6")
+
+
+def nothing_to_find(tier: str) -> bool:
+    """Whether no place is right in a tier, of heads or of bodies: what is seen is not the patient."""
+    return tier[1:] in ("5", "6")
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Case:
         image_to_transducer: (4, 4) from (column, row, 0, 1) to mm.
         tracked: (S, 4, 4) TransducerToRas as the tracker reports it (no registration error yet).
         true: (S, 4, 4) TransducerToRas as it was.
-        targets_ras: (S, P, 3) where the tissue at `fan_targets` is in the MRI; for T5, where it would be.
+        targets_ras: (S, P, 3) where the tissue at `fan_targets` is in the MRI; for T5 and T6, where it would be.
         tier, seed, scanner: what it was made from.
     """
 
@@ -42,7 +47,8 @@ def make_case(
     seed: int, slices: int, tier: str = "T2", anatomy: Anatomy | None = None, another_machine: bool = False
 ) -> Case:
     """A case with slices that are not parallel (for more than one). T2: other physics; T3: and errors of sound speed,
-    calibration and tracking; T4: and a warp of 5 mm and a resection; T5: another anatomy than the one that is seen.
+    calibration and tracking; T4: and a warp of 5 mm and a resection; T5: another anatomy than the one seen; T6:
+    speckle without anatomy.
 
     Args:
         seed, slices, tier: what to make.
@@ -73,6 +79,8 @@ def make_case(
     if tier == "T5":
         scene["displace"] = another_body(rng, anatomy.aims[0])
     images = np.stack([scan(anatomy, Scene(pose, **scene), seed * 1000 + n) for n, pose in enumerate(true)])
+    if tier == "T6":
+        images = speckle_alone(images, rng)
     targets = _transformed(true, fan_targets(true, scanner.depth_mm))
     if tier == "T4":
         targets = scene["displace"](targets)
@@ -183,6 +191,13 @@ def another_body(rng: np.random.Generator, center: np.ndarray):
     turn = Rotation.from_rotvec(_direction(rng) * np.deg2rad(rng.uniform(60, 180))).as_matrix()
     scale = rng.uniform(0.8, 1.2)
     return lambda points: (points - center) @ turn.T * scale + center
+
+
+def speckle_alone(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Grains of a few pixels and of any contrast where images (S, rows, columns) uint8 are not black."""
+    grains = ndimage.gaussian_filter(rng.normal(size=images.shape), (0, rng.uniform(0.7, 3), rng.uniform(0.7, 5)))
+    gray = rng.uniform(50, 150) + rng.uniform(15, 50) * grains / grains.std()
+    return np.where(images > 0, np.clip(gray, 1, 255), 0).astype(np.uint8)
 
 
 def _direction(rng: np.random.Generator) -> np.ndarray:
