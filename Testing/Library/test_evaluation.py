@@ -107,8 +107,8 @@ def test_patients_are_there_without_any_file_and_more_with(tmp_path):
 
 def row_of(contrast, final_mm, tier="T2", seed=100):
     return {
-        "tier": tier, "final_mm": final_mm, "pose_seed": seed, "slices": 7, "contrast": contrast, "margin": 99.0,
-        "uncertainty_mm": 1.0, "halves_mm": 0.5, "prior_sigmas": 0.8,
+        "tier": tier, "final_mm": final_mm, "pose_seed": seed, "slices": 7, "contrast": contrast, "gain": 5.0,
+        "margin": 99.0, "uncertainty_mm": 1.0, "halves_mm": 0.5, "prior_sigmas": 0.8,
     }  # fmt: skip
 
 

@@ -180,5 +180,5 @@ def test_scan_conversion_needs_nothing_that_mps_lacks(monkeypatch):
         return real(values, grid, mode, padding_mode, align_corners)
 
     monkeypatch.setattr(torch.nn.functional, "grid_sample", grid_sample)
-    Renderer(uneven_maps(), TINY, look("clinical", samples=32, width_px=32, height_px=32))(POSE)
+    Renderer(uneven_maps(), TINY, look("clinical", samples=32, width_px=32, height_px=32), "cpu")(POSE)
     assert seen == [(4, "zeros")]

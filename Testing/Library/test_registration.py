@@ -306,8 +306,8 @@ def test_uncertainty_equals_a_monte_carlo_of_corrections(scene):
 
 GOOD = trust.Evidence(20.0, 40.0, math.inf, 0.0, (0.3, 0.2, 0.5), 1.0, 0.4, 0.8)
 MODEL = VerdictModel(
-    weights={"contrast": 3.0, "margin": 2.0, "certainty": 2.0, "agreement": 3.0, "nearness": 3.0},
-    intercept=-8.0,
+    weights={"contrast": 3.0, "gain": 2.0, "margin": 2.0, "certainty": 2.0, "agreement": 3.0, "nearness": 3.0},
+    intercept=-10.0,
     typical=features_of(GOOD),
     accept=0.9,
     reject=0.3,
@@ -321,6 +321,7 @@ MODEL = VerdictModel(
     ("change", "word"),
     [
         ({"contrast": 2.0}, "random"),
+        ({"gain": 0.1}, "explains little"),
         ({"margin": 0.5, "competitor_mm": 7.0}, "7 mm away"),
         ({"uncertainty_mm": (0.3, 0.2, 6.0)}, "elevational"),
         ({"uncertainty_mm": (6.0, 0.2, 3.0)}, "lateral"),
@@ -339,7 +340,7 @@ def test_every_doubt_lowers_the_verdict_and_is_told(change, word):
 def test_verdicts_follow_the_thresholds():
     bad = replace(GOOD, contrast=1.2, halves_mm=8.0, uncertainty_mm=(3.0, 3.0, 8.0))
     assert trust.judge(bad, MODEL).verdict == "reject"
-    odds = -8.0 + sum(MODEL.weights[name] * value for name, value in features_of(bad).items())
+    odds = MODEL.intercept + sum(MODEL.weights[name] * value for name, value in features_of(bad).items())
     assert trust.judge(bad, MODEL).confidence == pytest.approx(1 / (1 + math.exp(-odds)))
     assert trust.judge(replace(GOOD, coverage=0.05), MODEL).verdict == "reject"
     assert trust.judge(replace(GOOD, coverage=0.2), MODEL).verdict == "check"

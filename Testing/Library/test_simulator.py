@@ -140,6 +140,16 @@ def test_cases_of_all_tiers_hold_the_truth():
         again = cases.make_case(3, 2, tier)
         assert (case.images == again.images).all()
         error = cases.target_error(np.eye(4), case)
-        limits = {"T2": (0, 1e-9), "T3": (0.2, 3.0), "T4": (0.3, 7.0), "T5": (0, 1e-9)}[tier]
+        limits = {"T2": (0, 1e-9), "T3": (0.2, 3.0), "T4": (0.3, 7.0), "T5": (0, 1e-9), "T6": (0, 1e-9)}[tier]
         assert limits[0] <= error.mean() <= limits[1]
         assert 0.2 < (case.images > 0).mean() < 0.9
+
+
+def test_speckle_alone_shows_nothing_of_the_anatomy():
+    rng = np.random.default_rng(0)
+    images = np.zeros((3, 120, 160), np.uint8)
+    images[:, 20:100, 30:130] = np.where(np.arange(100) < 50, 40, 200)
+    noise = cases.speckle_alone(images, rng)
+    assert ((noise > 0) == (images > 0)).all()
+    left, right = noise[:, 20:100, 30:80].astype(float), noise[:, 20:100, 80:130].astype(float)
+    assert abs(left.mean() - right.mean()) < 0.2 * noise[images > 0].std()
