@@ -3,7 +3,8 @@
 
 Needs nothing but Python's standard library. The first call makes `.venv` beside this file and installs the pinned
 packages into it; later calls find it ready. What follows the command is passed on, for instance
-`python3 run.py test -k sphere` or `python3 run.py demo --help`.
+`python3 run.py test -k sphere` or `python3 run.py demo --help`. `test --all` also runs the tests that are marked slow,
+as continuous integration does.
 """
 
 import ctypes
@@ -20,7 +21,7 @@ ENVIRONMENT = ROOT / ".venv"
 PINS, PROJECT_FILE = ROOT / "requirements-pinned.txt", ROOT / "pyproject.toml"
 OLDEST_PYTHON = (3, 10)
 MOST_TEST_PROCESSES = "4"  # each takes about 1 GB
-USAGE = "usage: run.py demo [options of `diffus demo`] [--window]\n       run.py test [options of pytest]"
+USAGE = "usage: run.py demo [options of `diffus demo`] [--window]\n       run.py test [--all] [options of pytest]"
 
 # What Qt's offscreen platform and VTK's EGL window load on Linux, and the Debian package of each.
 SYSTEM_LIBRARIES = {
@@ -121,14 +122,15 @@ def demo_jobs(python, extra):
 
 
 def test_jobs(python, extra):
-    """Style, rooms, types, then the tests."""
+    """Style, rooms, types, then the tests; the slow ones only with --all."""
     tools = python.parent
+    chosen = [part for part in extra if part != "--all"] if "--all" in extra else ["-m", "not slow", *extra]
     parallel = ["-n", "auto", "--maxprocesses", MOST_TEST_PROCESSES, "--dist", "loadfile"]
     return [
         [tools / "ruff", "check", "."],
         [tools / "lint-imports"],
         [tools / "mypy"],
-        [python, "-m", "pytest", *parallel, *extra],
+        [python, "-m", "pytest", *parallel, *chosen],
     ]
 
 

@@ -43,6 +43,8 @@ def test_what_follows_the_command_is_passed_on(run):
     assert window[-1] == "--window" and "--window" not in render
     assert run.demo_jobs(python, ["--help"]) == [[python, "-m", "DiffUSLib.cli", "demo", "--help"]]
     assert run.test_jobs(python, ["-k", "a b"])[-1][-2:] == ["-k", "a b"]
+    assert "not slow" in run.test_jobs(python, ["-k", "a b"])[-1]
+    assert not {"not slow", "--all"} & set(run.test_jobs(python, ["--all"])[-1])
 
 
 @pytest.mark.parametrize(("command", "ran"), [("test", 3), ("demo", 2)])
