@@ -19,9 +19,12 @@ _LARGEST_HEAD_MM = 260.0  # along its second longest axis: heads with neck have 
 # (no, yes) of `between`; chosen on the variants of Testing/what_a_volume_is.py.
 _BRIGHT_FLUID = (1.45, 1.62)  # 97 % quantile of the inner brain in parts of its median: T2 from 1.67, T1 to 1.66
 _NO_DARK = (0.42, 0.53)  # 6 % quantile, likewise: T2 from 0.55, T1 to 0.54 (and there the quantile above is 1.3)
+_SKEWED = (1.5, 2.2)  # the former above the median to the latter below it: T2 from 2.7, noise without a skew 1.2
 _DARK_FLUID = (0.66, 0.58)  # 3 % quantile of the outer brain: T1 and FLAIR to 0.45, proton density from 0.81
 _NO_VESSELS = (2.6, 2.1)  # 98.5 % quantile: contrast T1 to 1.5, time-of-flight angiography 4.1
+_RELATED = (0.15, 0.35)  # see `_neighbors_alike`: MRI from 0.57 (4 mm voxels, or much noise), white noise 0.0
 _SHARP = (0.09, 0.13)  # see `_sharpness_per_mm`: MRI from 0.14 (3 mm voxels), PET 0.08
+_CLASSES = (0.005, 0.015)  # gain of three classes, see `fit_classes`: MRI from 0.02, smooth noise 0.001
 _BULK = 0.05  # difference of the bulk of the two bright classes: T1 from 0.06, FLAIR to -0.10
 _FLAIR_RATIO = (1.8, 1.65)  # of gray to white matter: FLAIR to 1.6, PET with FDG from 1.7
 _FLAIR_BULK = (0.52, 0.46)  # of the brightest class: FLAIR to 0.36, blurred PET 0.57
@@ -54,6 +57,8 @@ def tell_contrast(head: Head) -> Contrast:
     mask, values = brain_values(head)
     inner = head.intensities[mask & _inner_part(head)]
     inner = inner if len(inner) >= 100 else values
+    if between(_neighbors_alike(head, mask), *_RELATED) < 0.5:
+        return Contrast("", 0.0, "neighboring voxels have nothing in common, as in noise")
     sharpness = _sharpness_per_mm(head, mask)
     if between(sharpness, *_SHARP) < 0.5:
         return Contrast("", 0.0, f"it is blurred like PET ({sharpness:.2f} of its range per mm)")
@@ -61,7 +66,8 @@ def tell_contrast(head: Head) -> Contrast:
     dark, bright, brightest = np.percentile(inner, [6, 97, 98.5]) / middle
     outer = head.intensities[mask & _inner_part(head, _OUTER)]
     darkest = float(np.percentile(outer, 3) / np.median(outer)) if len(outer) >= 100 else dark
-    t2 = min(between(bright, *_BRIGHT_FLUID), between(dark, *_NO_DARK))
+    skew = (bright - 1) / max(1 - dark, 1e-9)
+    t2 = min(between(bright, *_BRIGHT_FLUID), between(dark, *_NO_DARK), between(skew, *_SKEWED))
     if t2 >= 0.5:
         return Contrast("t2", t2, f"the brightest of the inner brain, as fluid, has {bright:.1f} times its median")
     has_dark_fluid = between(darkest, *_DARK_FLUID)
@@ -69,9 +75,10 @@ def tell_contrast(head: Head) -> Contrast:
         return Contrast("", 1 - has_dark_fluid, "fluid stands out neither dark nor bright, as in proton density")
     if between(brightest, *_NO_VESSELS) < 0.5:
         return Contrast("", 0.0, f"parts of it have {brightest:.1f} times its median, as in angiography")
-    means = fit_classes(values[:: max(1, len(values) // _SAMPLES)])
-    if means is None:
+    classes = fit_classes(values[:: max(1, len(values) // _SAMPLES)])
+    if classes is None or between(classes[1], *_CLASSES) < 0.5:
         return Contrast("", 0.0, "it does not show fluid, gray and white matter apart")
+    means = classes[0]
     bulk = _bulk(head, mask, means)
     share = f"({bulk[2]:.2f} to {bulk[1]:.2f})"
     seen = f"fluid is dark, and the bulk of the brain, as white matter, is {{}} than the rest {share}"
@@ -97,6 +104,18 @@ def _inner_part(head: Head, part: float = _INNER) -> np.ndarray:
     inner = np.zeros_like(head.brain)
     inner[tuple(places[radius < reach].T)] = True
     return inner
+
+
+def _neighbors_alike(head: Head, mask: np.ndarray) -> float:
+    """Correlation of neighboring voxels of the brain, along the axis where it is highest."""
+    found = [0.0]
+    for axis in range(3):
+        values, known = np.moveaxis(head.intensities, axis, 0), np.moveaxis(mask, axis, 0)
+        both = known[:-1] & known[1:]
+        pairs = values[:-1][both], values[1:][both]
+        if len(pairs[0]) > 1 and min(np.ptp(pairs[0]), np.ptp(pairs[1])) > 0:
+            found.append(float(np.corrcoef(*pairs)[0, 1]))
+    return max(found)
 
 
 def _sharpness_per_mm(head: Head, mask: np.ndarray) -> float:

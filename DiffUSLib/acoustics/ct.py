@@ -46,6 +46,7 @@ _TISSUE_KNOTS = (
     (500.0, "trabecular bone"),
     (1300.0, "cortical bone"),
 )
+_DENSE_BONE_HU, _CLIPPED_SHARE = 1300.0, 0.002
 _LEAST_MRAYL = 1e-4
 _SMALL_MM = 1.6
 _SKIN_HU = -300.0  # half way between air and skin
@@ -98,6 +99,10 @@ def maps_from_ct(
     if clamped:
         notes.append(f"{clamped} voxels outside {LOWEST_HU:.0f} to {HIGHEST_HU:.0f} HU were clamped.")
     hu = voxels.clamp(LOWEST_HU, HIGHEST_HU)
+    highest = float(hu.detach().max())
+    cut = float((hu.detach() == highest).double().mean())
+    if highest < _DENSE_BONE_HU and cut > _CLIPPED_SHARE:
+        notes.append(f"{cut:.1%} of the voxels have the highest value, {highest:.0f} HU: bone is too soft.")
     knots = [knot for knot, _ in _TISSUE_KNOTS]
     rows = [tissue(name) for _, name in _TISSUE_KNOTS]
     attenuation = interpolate(hu, knots, [row.attenuation_db_cm_mhz for row in rows])

@@ -38,6 +38,8 @@ def acoustic_maps(volume: Volume, modality: str | ModalityGuess = "auto", **opti
     unknown = options.keys() - inspect.signature(mapping).parameters.keys()
     if unknown:
         raise DiffUSError(f"{min(unknown)} is no option of modality {modality}.")
+    if isinstance(guess, ModalityGuess) and guess.head is not None:
+        options["head"] = guess.head
     maps = mapping(volume, **options)
     decision = maps.decision
     assert decision is not None

@@ -15,7 +15,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 
 _WORKING_SPACING_MM = 2.0
-_LEAST_SKULL = 0.22  # of the directions; whole heads have at least 0.35, stripped brains at most 0.13
+_LEAST_SKULL = 0.4  # of the directions; whole heads (also cut ones) have at least 0.50, stripped brains at most 0.31
 _BRAIN_HEIGHT_MM = 140.0  # from the scalp to the base of an adult's brain
 _LEAST_BALL, _DEEP = 0.6, 0.7  # of the deepest place in a head: the smallest ball to believe, and brain without skull
 _BALL = 0.95  # of the largest ball that fits below the skull

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from DiffUSLib.acoustics.anchors import measure
 from DiffUSLib.acoustics.contrast import tell_contrast
-from DiffUSLib.acoustics.head import find_head
+from DiffUSLib.acoustics.head import Head, find_head
 from DiffUSLib.acoustics.histogram import sample_voxels, share_of
 from DiffUSLib.acoustics.hounsfield import hounsfield_signs, likely_rescaling, looks_like_brain_ct, unscaled_ct
 from DiffUSLib.acoustics.label_signs import label_signs
@@ -30,11 +30,13 @@ class ModalityGuess:
         modality: one of `MODALITIES`.
         reason: what was seen in the voxels, as the end of a sentence.
         confidence: 0.5 (barely) to 1.
+        head: of an MRI, what was found on the way, so that it need not be looked for again.
     """
 
     modality: str
     reason: str
     confidence: float = 1.0
+    head: Head | None = field(default=None, repr=False, compare=False)
 
 
 def detect_modality(volume: Volume) -> ModalityGuess:
@@ -69,7 +71,7 @@ def detect_modality(volume: Volume) -> ModalityGuess:
         raise DiffUSError(
             f"{name} looks like a CT whose values are not HU (air at {found[0]:.4g}, soft tissue at {found[1]:.4g}); "
             f"HU would likely be {slope:g} x value {intercept:+g}: choose modality ct with the rescaling "
-            f"{slope:g},{intercept:g}, or export it in HU."
+            f"{slope:g},{intercept:g}, or export it in HU; if it is an MRI, choose t1, t1c, t2 or flair."
         )
     if looks_like_brain_ct(array):
         raise DiffUSError(
@@ -117,15 +119,15 @@ def _guess_contrast(volume: Volume) -> ModalityGuess:
             f"the modality ({', '.join(MODALITIES)}). PET and angiography cannot be used."
         )
     if contrast.modality != "t1":
-        return ModalityGuess(contrast.modality, contrast.reason, contrast.confidence)
+        return ModalityGuess(contrast.modality, contrast.reason, contrast.confidence, head)
     try:
         anchors, bias = measure(volume, "t1", head)
     except DiffUSError:
-        return ModalityGuess("t1", contrast.reason, contrast.confidence)
+        return ModalityGuess("t1", contrast.reason, contrast.confidence, head)
     white = anchors[-1].intensity - head.zero
     enhancing = head.brain & (head.intensities / bias > _ENHANCING * white)
     share = float(enhancing.sum() / head.brain.sum())
     if share > _ENHANCING_SHARE:
         reason = f"{contrast.reason}; {share:.1%} of it is far brighter than white matter"
-        return ModalityGuess("t1c", reason, contrast.confidence)
-    return ModalityGuess("t1", f"{contrast.reason}; contrast agent, if any, does not show", contrast.confidence)
+        return ModalityGuess("t1c", reason, contrast.confidence, head)
+    return ModalityGuess("t1", f"{contrast.reason}; contrast agent, if any, does not show", contrast.confidence, head)

@@ -27,6 +27,7 @@ def maps_from_mri(
     seed: int = 0,
     network: ImpedanceNetwork | None = None,
     skull: bool = True,
+    head: Head | None = None,
 ) -> AcousticMaps:
     """Acoustic maps of an MRI of the head, with or without its skull. Differentiable to the voxels.
 
@@ -35,11 +36,12 @@ def maps_from_mri(
 
     Args:
         volume: the MRI, intensities in any unit.
-        modality: "t1", "t1c" (contrast T1) or "t2".
+        modality: "t1", "t1c" (contrast T1), "t2" or "flair".
         anchors: intensities of known tissues; measured in the volume by default, see `measure_anchors`.
         seed: of the network's training.
         skull: look for bone in a whole head; without it, all of the head is mapped by intensity, as for ultrasound
             through an open skull.
+        head: where `find_head` found it; it is looked for by default.
         network: a trained network, used instead of training one; gradients reach its weights if they ask for them.
 
     Raises:
@@ -47,7 +49,7 @@ def maps_from_mri(
     """
     check_modality(modality)
     check_not_constant(volume)
-    head = find_head(volume)
+    head = find_head(volume) if head is None else head
     notes = []
     given = anchors is not None or network is not None
     try:

@@ -17,7 +17,6 @@ def skull_share(signal: np.ndarray, mask: np.ndarray, middle: np.ndarray, spacin
     """The share of directions in which a dark shell with tissue outside and inside of it surrounds the middle.
 
     Directions that leave the grid before they leave the head say nothing: slabs and half heads are judged by the rest.
-    In Testing/what_a_volume_is.py whole heads have at least 0.35, stripped brains at most 0.13.
 
     Args:
         signal: (K, J, I) intensities above no signal.
@@ -32,7 +31,7 @@ def skull_share(signal: np.ndarray, mask: np.ndarray, middle: np.ndarray, spacin
     in_grid = ((places >= 0) & (places <= last_index)).all(axis=0)
     inside = ndimage.map_coordinates(mask.astype(np.uint8), places, order=0) > 0
     values = ndimage.map_coordinates(signal, places, order=1)
-    level = float(np.median(values[:, :20][in_grid[:, :20]])) or 1.0  # within 2 cm of the middle
+    level = float(np.median(values[:, :40][in_grid[:, :40]])) or 1.0  # within 4 cm of the middle, not ventricles alone
     found = []
     for ray_inside, ray_in_grid, ray in zip(inside & in_grid, in_grid, values, strict=True):
         last = np.flatnonzero(ray_inside)[-1:]

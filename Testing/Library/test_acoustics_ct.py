@@ -85,6 +85,14 @@ def test_clamping_is_said():
     assert "2 voxels" in notes and "clamped" in notes
 
 
+def test_clipped_bone_is_said():
+    hu = torch.full((20, 20, 20), 40.0)
+    hu[4:8], hu[0] = 240.0, -1000.0
+    assert any("240 HU: bone is too soft" in note for note in maps_from_ct(Volume(hu, torch.eye(4))).notes)
+    hu[5] = 1600.0
+    assert not any("bone is too soft" in note for note in maps_from_ct(Volume(hu, torch.eye(4))).notes)
+
+
 def test_air_around_a_body_becomes_the_coupling_medium_but_air_inside_stays():
     voxels = torch.full((20, 20, 20), -1000.0)
     voxels[:, 4:16, 4:16] = 40.0

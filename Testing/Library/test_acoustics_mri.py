@@ -98,6 +98,28 @@ def test_phantom_anchors_are_its_intensities(phantom):
     assert fluid.intensity == pytest.approx(float(t1[labels == 4].median()), rel=0.15)
 
 
+@pytest.mark.parametrize("slices", [1, 8])
+def test_fat_beside_a_piece_of_brain_is_no_white_matter(phantom, slices):
+    """A fifth of the image is bright fat behind a dark line, as scalp in a small cut of a head."""
+    labels = phantom.labels.voxels[30 : 30 + slices, 10:80, 20:60]
+    cut = phantom.t1.voxels[30 : 30 + slices, 10:80, 20:60].clone()
+    cut[..., :7], cut[..., 7:9] = 420.0 + 20 * torch.rand(cut[..., :7].shape), 8.0
+    fluid, gray, white = measure_anchors(Volume(cut, phantom.t1.ijk_to_ras), "t1")
+    inside = torch.ones_like(cut, dtype=torch.bool)
+    inside[..., :9] = False
+    assert gray.intensity == pytest.approx(float(cut[(labels == 3) & inside].median()), rel=0.08)
+    assert white.intensity == pytest.approx(float(cut[(labels == 2) & inside].median()), rel=0.08)
+    assert fluid.intensity < 0.6 * white.intensity
+
+
+def test_anchors_of_what_shows_no_three_tissues_are_refused(phantom):
+    """White matter alone, with noise: three classes would be three parts of its peak."""
+    noise = torch.randn(phantom.t1.voxels.shape, generator=torch.Generator().manual_seed(0))
+    flat = torch.where(phantom.t1.voxels > 60, 180 + 8 * noise, 3.0)
+    with pytest.raises(DiffUSError, match="give the anchors"):
+        measure_anchors(Volume(flat, phantom.t1.ijk_to_ras), "t1")
+
+
 def test_whole_head(phantom):
     maps = acoustic_maps(phantom.t1)
     labels = phantom.labels.voxels

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from DiffUSLib.acoustics import acoustic_maps, detect_modality, maps_from_ct, maps_from_mri
+from DiffUSLib.acoustics import acoustic_maps, detect_modality, maps_from_ct, maps_from_mri, measure_anchors
 from DiffUSLib.acoustics.head import find_head
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
@@ -63,14 +63,19 @@ def test_a_few_voxels_below_any_hu_make_no_ct(phantom):
     assert modality(array, phantom) in ("t1", "t1c")
 
 
-@pytest.mark.parametrize("background", [-1000.0, -1.0, 0.0])
-def test_anchors_do_not_depend_on_the_background_that_was_set(phantom, background):
-    inside = brain_mask(phantom)
-    stripped = phantom.t1.voxels.numpy().round() * inside
-    reference = acoustic_maps(volume(stripped, phantom))
-    maps = acoustic_maps(volume(np.where(inside, stripped, background), phantom))
+@pytest.fixture(scope="module")
+def stripped(phantom):
+    """The brain of the T1 in zeros, and its maps."""
+    array = phantom.t1.voxels.numpy().round() * brain_mask(phantom)
+    return array, acoustic_maps(volume(array, phantom))
+
+
+@pytest.mark.parametrize("background", [-1000.0, -1.0])
+def test_anchors_do_not_depend_on_the_background_that_was_set(phantom, stripped, background):
+    inside, (array, reference) = brain_mask(phantom), stripped
+    maps = acoustic_maps(volume(np.where(inside, array, background), phantom))
     assert maps.modality == reference.modality
-    assert maps.decision.skull == "stripped"
+    assert maps.decision.skull == reference.decision.skull == "stripped"
     for one, other in zip(maps.decision.anchors, reference.decision.anchors, strict=True):
         assert one.intensity == pytest.approx(other.intensity, abs=4.0)
     assert float((maps.impedance - reference.impedance)[torch.from_numpy(inside)].abs().mean()) < 0.005
@@ -80,8 +85,9 @@ def test_z_scores_in_a_mask_of_zeros(phantom):
     inside = brain_mask(phantom)
     t1 = phantom.t1.voxels.numpy()
     mean, spread = t1[inside].mean(), t1[inside].std()
-    maps = acoustic_maps(volume(np.where(inside, (t1 - mean) / spread, 0.0), phantom))
-    intensities = {anchor.tissue: anchor.intensity * spread + mean for anchor in maps.decision.anchors}
+    scored = volume(np.where(inside, (t1 - mean) / spread, 0.0), phantom)
+    assert detect_modality(scored).modality in ("t1", "t1c")
+    intensities = {anchor.tissue: anchor.intensity * spread + mean for anchor in measure_anchors(scored, "t1")}
     assert intensities["white matter"] == pytest.approx(190, rel=0.08)
     assert intensities["gray matter"] == pytest.approx(135, rel=0.08)
 
@@ -150,6 +156,22 @@ def test_windowed_ct_probabilities_and_blur_are_refused(phantom):
     assert "probability" in refusal(ndimage.gaussian_filter(gray, 0.3).clip(0, 1), phantom)
     pet = np.isin(phantom.labels.voxels.numpy(), [3, 31]) * 40.0 + (phantom.labels.voxels.numpy() == 2) * 11.0
     assert "PET" in refusal(ndimage.gaussian_filter(pet, 2.0), phantom)
+
+
+@pytest.mark.parametrize("draw", ["normal", "gamma"])
+@pytest.mark.parametrize("where", ["everywhere", "brain"])
+def test_noise_is_refused(phantom, draw, where):
+    """White noise without skew had its brightest part taken for the fluid of a T2; with skew, too."""
+    random = np.random.default_rng(0)
+    shape = phantom.t1.voxels.shape
+    noise = random.normal(100, 20, shape) if draw == "normal" else random.gamma(10.0, 10.0, shape)
+    words = refusal(noise if where == "everywhere" else noise * brain_mask(phantom), phantom)
+    assert "as in noise" in words or "no head" in words
+
+
+def test_smooth_noise_is_refused(phantom):
+    noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=phantom.t1.voxels.shape), 1.0)
+    assert "does not show fluid" in refusal(100 + 20 * noise / noise.std(), phantom)
 
 
 def test_fractional_labels_are_told(phantom):
