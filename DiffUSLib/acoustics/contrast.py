@@ -25,6 +25,7 @@ _NO_VESSELS = (2.6, 2.1)  # 98.5 % quantile: contrast T1 to 1.5, time-of-flight 
 _RELATED = (0.15, 0.35)  # see `_neighbors_alike`: MRI from 0.57 (4 mm voxels, or much noise), white noise 0.0
 _SHARP = (0.09, 0.13)  # see `_sharpness_per_mm`: MRI from 0.14 (3 mm voxels), PET 0.08
 _CLASSES = (0.005, 0.015)  # gain of three classes, see `fit_classes`: MRI from 0.02, smooth noise 0.001
+_T2_SHARP = (0.115, 0.15)  # likewise: T2 from 0.146 (4 mm voxels), PET with FDG at 7 mm 0.13
 _BULK = 0.05  # difference of the bulk of the two bright classes: T1 from 0.06, FLAIR to -0.10
 _FLAIR_RATIO = (1.8, 1.65)  # of gray to white matter: FLAIR to 1.6, PET with FDG from 1.7
 _FLAIR_BULK = (0.52, 0.46)  # of the brightest class: FLAIR to 0.36, blurred PET 0.57
@@ -60,14 +61,17 @@ def tell_contrast(head: Head) -> Contrast:
     if between(_neighbors_alike(head, mask), *_RELATED) < 0.5:
         return Contrast("", 0.0, "neighboring voxels have nothing in common, as in noise")
     sharpness = _sharpness_per_mm(head, mask)
+    blurred = Contrast("", 0.0, f"it is blurred like PET ({sharpness:.2f} of its range per mm)")
     if between(sharpness, *_SHARP) < 0.5:
-        return Contrast("", 0.0, f"it is blurred like PET ({sharpness:.2f} of its range per mm)")
+        return blurred
     middle = float(np.median(inner))
     dark, bright, brightest = np.percentile(inner, [6, 97, 98.5]) / middle
     outer = head.intensities[mask & _inner_part(head, _OUTER)]
     darkest = float(np.percentile(outer, 3) / np.median(outer)) if len(outer) >= 100 else dark
     skew = (bright - 1) / max(1 - dark, 1e-9)
     t2 = min(between(bright, *_BRIGHT_FLUID), between(dark, *_NO_DARK), between(skew, *_SKEWED))
+    if t2 >= 0.5 and between(sharpness, *_T2_SHARP) < 0.5:
+        return blurred
     if t2 >= 0.5:
         return Contrast("t2", t2, f"the brightest of the inner brain, as fluid, has {bright:.1f} times its median")
     has_dark_fluid = between(darkest, *_DARK_FLUID)
