@@ -13,7 +13,7 @@ ROUNDING = 0.02
 """Stored labels may be off by this: 516 came back as 515.995 from a file with a scale."""
 
 _MOST_LABELS = 2000
-_SURELY_LABELS = 6  # so few values are no gray scale
+_SURELY_LABELS = 16  # so few values are no gray scale
 # Of the variants of Testing/what_a_volume_is.py, images with at least 64 gray levels have at most
 # 0.46 equal neighbors (CT after strong denoising, 64 levels), label maps at least 0.65 (a whole head at 4 mm).
 _EQUAL = (0.47, 0.63)
@@ -29,7 +29,8 @@ class LabelSigns:
     Args:
         confidence: 0 to 1.
         distinct: how many values there are (of a sample).
-        equal: share of neighbors with equal values, where neither has the commonest, lowest or highest value.
+        equal: share of neighbors with equal values, where neither has the commonest, lowest or highest value; 1 where
+            it was not needed.
         to_next: share of the steps between unequal neighbors that lead to the next value that exists.
         whole: whether the values are whole numbers but for rounding.
     """

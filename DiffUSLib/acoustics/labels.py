@@ -20,6 +20,7 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
 
 _MOST_NAMED = 12  # labels written out in a message
+_CORTEX = 1000  # FreeSurfer numbers parts of the cortex and of the white matter below from here on
 _ENOUGH, _OWN_NUMBERS = 8, 200  # so many labels, or numbers this high, are no accident
 
 
@@ -162,6 +163,11 @@ def _fitting_set(labels: list[int]) -> str:
             "MRI that they belong to, or a mapping file with a line label,tissue for each."
         )
     fitting = fitting_label_sets(labels)
+    if fitting == ["freesurfer"] and min(drawn) >= _CORTEX:
+        raise DiffUSError(
+            f"{_enumerate(drawn)} are those of the cortex in FreeSurfer, without what lies below it; choose the whole "
+            "segmentation (aparc+aseg), or a mapping file with a line label,tissue for each."
+        )
     if len(fitting) == 1 and (len(drawn) >= _ENOUGH or max(drawn) > _OWN_NUMBERS):
         return fitting[0]
     known = ", ".join(label_set_names())

@@ -53,13 +53,13 @@ def detect_modality(volume: Volume) -> ModalityGuess:
     name = volume.name or "the volume"
     labels = label_signs(volume)
     if labels.confidence >= LEAST_CONFIDENCE:
+        shared = f", and {labels.equal:.0%} of the neighboring voxels share theirs" if labels.equal < 1 else ""
         if not labels.whole:
             raise DiffUSError(
-                f"{name} looks like a label map ({labels.distinct} values, which {labels.equal:.0%} of the neighbors "
-                "share), but its values are no whole numbers; save it again as whole numbers, without interpolation."
+                f"{name} looks like a label map ({labels.distinct} values{shared}), but these are no whole numbers; "
+                "save it again as whole numbers, without interpolation."
             )
-        equal = f", and {labels.equal:.0%} of the neighboring voxels share theirs" if labels.distinct > 6 else ""
-        return ModalityGuess("labels", f"{labels.distinct} whole numbers{equal}", labels.confidence)
+        return ModalityGuess("labels", f"{labels.distinct} whole numbers{shared}", labels.confidence)
     array = sample_voxels(volume)
     hounsfield = hounsfield_signs(array)
     if hounsfield.confidence >= LEAST_CONFIDENCE:

@@ -148,6 +148,8 @@ def test_fractions_are_no_labels():
         ((0, 1, 2, 4), "BraTS"),
         ((0, 1, 2, 3), "fast"),
         ((0, 110, 116), "too few"),
+        ((0, 2001, 2002, 2003), "of the cortex in FreeSurfer, without"),
+        (tuple(range(1000, 1012)), "of the cortex in FreeSurfer, without"),
     ],
 )
 def test_masks_and_small_sets_are_not_read_as_anatomy(values, said):

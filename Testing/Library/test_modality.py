@@ -180,6 +180,8 @@ def test_fractional_labels_are_told(phantom):
     assert modality(classes, phantom) == "labels"
     assert "whole numbers" in refusal(classes / 3.0, phantom)
     assert modality(labels * np.float32(0.99999), phantom) == "labels"
+    thin = np.indices(labels.shape).sum(axis=0) % 9  # nine numbers, of which no neighbors share one
+    assert modality(thin, phantom) == "labels"
 
 
 @pytest.mark.parametrize(
