@@ -80,7 +80,7 @@ def place_frames(
     steps = find_chain(together, "Image", patient)
     if check_units:
         _check_units(tracked, together, steps)
-    tracked = _without_singular(tracked, steps)
+    tracked = _without_broken(tracked, steps)
     problems = _marked_frames(tracked, steps)
     valid = torch.ones(len(tracked.images), dtype=torch.bool)
     valid[list(problems)] = False
@@ -130,16 +130,20 @@ def _marked_frames(tracked: TrackedFrames, steps) -> dict[int, str]:
     return problems
 
 
-def _without_singular(tracked: TrackedFrames, steps) -> TrackedFrames:
-    """The same sequence; matrices that the way needs inverted and that cannot be are marked as not valid."""
+def _without_broken(tracked: TrackedFrames, steps) -> TrackedFrames:
+    """The same sequence; matrices that are not finite, or cannot be inverted as the way needs, are marked so."""
     transforms, statuses, problems = dict(tracked.transforms), dict(tracked.statuses), dict(tracked.problems)
     for name, inverted in steps:
-        if not inverted or name not in transforms:
+        if name not in transforms:
             continue
-        singular = torch.linalg.det(transforms[name]).abs() < 1e-12
-        transforms[name] = torch.where(singular[:, None, None], torch.eye(4, dtype=torch.float64), transforms[name])
-        statuses[name] = statuses[name] & ~singular
-        told = {index: f"{name} is singular" for index in singular.nonzero().flatten().tolist()}
+        broken = ~torch.isfinite(transforms[name]).all(dim=-1).all(dim=-1)
+        told = {index: f"{name} does not hold 16 finite numbers" for index in broken.nonzero().flatten().tolist()}
+        if inverted:
+            singular = ~broken & (torch.linalg.det(transforms[name].nan_to_num()).abs() < 1e-12)
+            told |= {index: f"{name} is singular" for index in singular.nonzero().flatten().tolist()}
+            broken |= singular
+        transforms[name] = torch.where(broken[:, None, None], torch.eye(4, dtype=torch.float64), transforms[name])
+        statuses[name] = statuses[name] & ~broken
         problems[name] = told | problems.get(name, {})
     return replace(tracked, transforms=transforms, statuses=statuses, problems=problems)
 

@@ -183,6 +183,7 @@ LEAP[:3, 3] += (0, 400, 0)
         ({"ImageToReference": changed(truth(), [1, 6], LEAP)}, None, "leaps"),
         ({"ImageToReference": changed(truth(), [1, 6], truth()[1] @ np.diag([2, 2, 2, 1.0]))}, None, "scale"),
         ({"ImageToReference": changed(truth(), [1, 6], np.diag([0, 0, 0, 1.0]))}, None, "singular"),
+        ({"ImageToReference": changed(truth(), [1, 6], np.full((4, 4), np.nan))}, None, "16 finite numbers"),
         ({"ReferenceToImage": changed(inverse(truth()), [1, 6], np.diag([0, 0, 0, 1.0]))}, None, "singular"),
     ],
 )  # fmt: skip
