@@ -67,6 +67,14 @@ class AcousticMaps:
         object.__setattr__(moved, "ijk_to_ras", ijk_to_ras)
         return moved
 
+    def side_by_side(self) -> AcousticMaps:
+        """The same maps with attenuation and echogenicity in turn in memory: quicker to sample on a CPU.
+
+        Not for maps that take gradients.
+        """
+        both = torch.stack([self.attenuation, self.echogenicity], dim=-1)
+        return replace(self, attenuation=both[..., 0], echogenicity=both[..., 1])
+
     def cropped_to(self, points_ras_mm: torch.Tensor, margin_mm: float) -> AcousticMaps:
         """The part in a box around points (P, 3) with a margin, as far as the grid reaches (at least one corner)."""
         inverse = torch.linalg.inv(self.ijk_to_ras)

@@ -25,6 +25,10 @@ from DiffUSLib.probes.probe import load_probe
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import RenderSettings, look
 
+_SPECKLE_SEEDS = 4
+"""So many fields of scatterers are drawn from: a new one costs as much as an image. Place and frequency, which are
+never the same twice, make the grain differ."""
+
 
 class PreparedPatient:
     """What a worker keeps of a patient: maps, a renderer that holds them, labels, poses."""
@@ -32,7 +36,7 @@ class PreparedPatient:
     def __init__(self, patient: Patient, recipe: Recipe):
         options = {} if patient.mapping is None else {"mapping": patient.mapping}
         volume = read_volume(patient.volume, patient.series, patient.phase, patient.prefer)
-        self.maps: AcousticMaps = acoustic_maps(volume, patient.modality, **options)
+        self.maps: AcousticMaps = acoustic_maps(volume, patient.modality, **options).side_by_side()
         self.renderer = Renderer(self.maps, load_probe(recipe.probes[0]), _settings(recipe, recipe.looks[0]), "cpu")
         self.poses = PoseSampler(self.maps, recipe.poses)
         self.labels = None if patient.labels is None else _labels(patient)
@@ -123,7 +127,7 @@ def _settings(recipe: Recipe, chosen: Look, random: np.random.Generator | None =
 
     image = recipe.image
     sizes = {"samples": image.samples, "width_px": image.width_px, "height_px": image.height_px}
-    seed = 0 if random is None else int(random.integers(1 << 31))
+    seed = 0 if random is None else int(random.integers(_SPECKLE_SEEDS))
     given = {"gain_db": draw(chosen.gain_db), "dynamic_range_db": draw(chosen.dynamic_range_db)}
     return look(chosen.look, **given, **sizes, elevation_planes=chosen.elevation_planes, seed=seed)
 

@@ -17,6 +17,7 @@ from DiffUSLib.probes.placement import default_pose, snap_to_surface
 _COARSE_MM = 2.0
 """Contact with the surface is looked for in voxels of about this size."""
 _REACH_MM = 300.0
+"""So far outside of what is looked at the search begins."""
 _TRIES = 50
 
 
@@ -59,8 +60,8 @@ class PoseSampler:
             points = self._poses.landmarks_ras_mm
             target = torch.tensor(points[random.integers(len(points))], dtype=torch.float64)
         outward = _within(random, -self._start[:3, 1].numpy(), math.radians(self._poses.within_deg))
-        pose = look_at(target + torch.from_numpy(outward) * _REACH_MM, target)
-        return snap_to_surface(self._coarse, pose, search_mm=_REACH_MM, beneath_bone=True)
+        halfway = look_at(target + torch.from_numpy(outward) * (_REACH_MM / 2), target)
+        return snap_to_surface(self._coarse, halfway, search_mm=_REACH_MM / 2, beneath_bone=True)
 
 
 def tracking_error(random: np.random.Generator, error: TrackingError, center_ras_mm: np.ndarray) -> torch.Tensor:

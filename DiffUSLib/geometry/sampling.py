@@ -50,19 +50,20 @@ class Sampler:
 
     Args:
         grids: (K, J, I) each, of one shape, type and device; shared, not copied, if their voxels lie at equal
-            distances in memory.
+            distances in memory. Two grids that lie side by side there, voxel by voxel, are picked together, which
+            halves the time that their memory takes.
         outside: the value of each grid outside of it.
     """
 
     def __init__(self, grids: Sequence[torch.Tensor], outside: Sequence[float]):
         self.shape_kji = tuple(grids[0].shape)
-        self._outside = tuple(outside)
+        self._outside, self._dtype = tuple(outside), grids[0].dtype
         self._flat, self._stacked = [], None
         if grids[0].device.type == "cuda" or any(grid.requires_grad for grid in grids):
             channels = [grid - value for grid, value in zip(grids, outside, strict=True)]
             self._stacked = torch.stack(channels, dim=-1).permute(3, 0, 1, 2)[None]
         else:
-            self._flat = [grid.reshape(-1) for grid in grids]
+            self._flat = _joined([grid.reshape(-1) for grid in grids])
 
     def __call__(self, index: torch.Tensor, channels: int | None = None) -> torch.Tensor:
         """Values of the first grids, of all by default.
@@ -81,8 +82,11 @@ class Sampler:
             return relative + offset.reshape(-1, *[1] * (index.ndim - 1))
         planes = index.movedim(-1, 0).reshape(3, -1)
         pick = self._cells(planes)
-        values = [pick(flat, value) for flat, value in zip(self._flat, outside, strict=False)]
-        return torch.stack(values).reshape(len(values), *index.shape[:-1])
+        values: list[torch.Tensor] = []
+        for flat in self._flat:
+            if len(values) < len(outside):
+                values += pick(flat, outside[len(values) :])
+        return torch.stack(values[: len(outside)]).reshape(len(outside), *index.shape[:-1])
 
     def _by_grid_sample(self, stacked: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         sizes = torch.tensor(self.shape_kji[::-1], dtype=index.dtype, device=index.device)
@@ -90,8 +94,8 @@ class Sampler:
         values = F.grid_sample(stacked, grid, mode="bilinear", align_corners=False)
         return values.reshape(stacked.shape[1], *index.shape[:-1])
 
-    def _cells(self, planes: torch.Tensor) -> Callable[[torch.Tensor, float], torch.Tensor]:
-        """The function that interpolates a flat grid, with its value outside, at (3, P) voxel coordinates: (P,)."""
+    def _cells(self, planes: torch.Tensor) -> Callable[[torch.Tensor, Sequence[float]], list[torch.Tensor]]:
+        """The function that interpolates one or two flat grids, with their values outside, at (3, P) coordinates."""
         sizes = self.shape_kji[::-1]
         cell = planes.detach().floor()
         low, high = cell.amin(dim=1).tolist(), cell.amax(dim=1).tolist()
@@ -110,17 +114,55 @@ class Sampler:
         strides = (1, sizes[0], sizes[0] * sizes[1])
         start = number[0].add(number[1], alpha=strides[1]).add(number[2], alpha=strides[2])
 
-        def mixed(flat: torch.Tensor, offset: int, axis: int) -> torch.Tensor:
+        def mixed(flat: torch.Tensor, offset: int, axis: int) -> list[torch.Tensor]:
             if axis < 0:
                 near = flat[offset:]
-                return near.take(start) if shared else near.index_select(0, start)
-            value = mixed(flat, offset, axis - 1)
+                return _apart(near.take(start) if shared else near.index_select(0, start), self._dtype)
+            values = mixed(flat, offset, axis - 1)
             if sizes[axis] == 1:
-                return value
-            return torch.lerp(value, mixed(flat, offset + strides[axis], axis - 1), fraction[axis])
+                return values
+            further = mixed(flat, offset + strides[axis], axis - 1)
+            return [torch.lerp(*pair, fraction[axis]) for pair in zip(values, further, strict=True)]
 
-        def interpolated(flat: torch.Tensor, outside: float) -> torch.Tensor:
-            value = mixed(flat, 0, 2)
-            return value if weight is None else (value - outside) * weight + outside
+        def interpolated(flat: torch.Tensor, outside: Sequence[float]) -> list[torch.Tensor]:
+            values = mixed(flat, 0, 2)
+            if weight is None:
+                return values
+            return [(value - far) * weight + far for value, far in zip(values, outside, strict=False)]
 
         return interpolated
+
+
+_PAIR_OF = {torch.float32: torch.float64, torch.float64: torch.complex128}
+"""What is as wide as two numbers, and is picked as quickly as one."""
+
+
+def _joined(flats: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Flat grids; in the place of two that alternate in memory one, of pairs."""
+    joined: list[torch.Tensor] = []
+    while flats:
+        first, *flats = flats
+        if flats and _alternate(first, flats[0]):
+            first = first.as_strided((2 * first.numel(),), (1,)).view(_PAIR_OF[first.dtype])
+            flats = flats[1:]
+        joined.append(first)
+    return joined
+
+
+def _alternate(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Whether the values of two flat grids on the CPU lie in turn in memory."""
+    return (
+        first.device.type == second.device.type == "cpu"
+        and first.dtype == second.dtype
+        and first.dtype in _PAIR_OF
+        and first.stride() == second.stride() == (2,)
+        and first.storage_offset() % 2 == 0
+        and first.data_ptr() + first.element_size() == second.data_ptr()
+    )
+
+
+def _apart(values: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor]:
+    """Picked values (P,) of one grid, or of two that were picked as pairs; `dtype` is that of the grids."""
+    if values.dtype == dtype:
+        return [values]
+    return list(values.view(dtype).view(-1, 2).unbind(-1))

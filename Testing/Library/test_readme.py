@@ -67,6 +67,35 @@ def test_the_client_of_the_readme_gets_images_from_diffus_serve(head):
             server.terminate()
 
 
+def test_the_net_of_the_readme_learns_from_a_data_set(head, monkeypatch):
+    """Two epochs on frames of the phantom: it tells label 1 better than a coin."""
+    pytest.importorskip("webdataset")
+    pytest.importorskip("pydantic")
+    import SimpleITK as sitk
+
+    from DiffUSLib.datasets import shards
+    from DiffUSLib.datasets.recipe import read_recipe
+
+    monkeypatch.chdir(head)
+    labels = head_phantom().labels
+    image = sitk.GetImageFromArray(labels.voxels.numpy().astype("uint8"))
+    set_image_ijk_to_ras(image, labels.ijk_to_ras.numpy(), "the labels")
+    sitk.WriteImage(image, "labels.nrrd")
+    Path("recipe.yaml").write_text(
+        "frames: 64\nframes_per_shard: 32\nstore: [bmode, labels]\nimage: {width_px: 64, height_px: 64, samples: 64}\n"
+        "patients: [{volume: labels.nrrd, modality: labels, labels: labels.nrrd}]\n"
+    )
+    recipe, folder = read_recipe("recipe.yaml"), Path("frames")
+    shards.begin(recipe, folder)
+    for shard in range(recipe.shards):
+        shards.make_shard(recipe.model_dump_json(), str(folder), shard)
+    torch.manual_seed(0)
+    names = {}
+    exec(example("webdataset").replace("000009", "000001"), names)
+    assert names["epoch"] == 1 and names["image"].shape == (8, 64, 64)
+    assert float(names["loss"].detach()) < 0.9 * float(torch.log(torch.tensor(2.0)))
+
+
 @pytest.mark.parametrize("guide", GUIDES)
 def test_files_and_folders_that_a_guide_names_exist(guide):
     path = REPOSITORY / guide

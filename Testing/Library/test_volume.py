@@ -35,9 +35,12 @@ def test_sampling_agrees_with_scipy_on_oblique_anisotropic_grids(angles, spacing
 
 @pytest.mark.parametrize("is_wide", [False, True])  # all points within the grid, or some beyond its border
 @pytest.mark.parametrize("takes_gradient", [False, True])
-def test_values_and_slopes_agree_with_grid_sample_of_pytorch(is_wide, takes_gradient):
+@pytest.mark.parametrize("is_side_by_side", [False, True])  # in memory, voxel by voxel
+def test_values_and_slopes_agree_with_grid_sample_of_pytorch(is_wide, takes_gradient, is_side_by_side):
     generator = torch.Generator().manual_seed(1)
     grids = torch.randn(2, 5, 7, 9, dtype=torch.float64, generator=generator)
+    if is_side_by_side:
+        grids = grids.movedim(0, -1).contiguous().movedim(-1, 0)
     sizes = torch.tensor([9.0, 7.0, 5.0], dtype=torch.float64)
     spread = torch.rand(300, 3, dtype=torch.float64, generator=generator)
     index = (spread * (sizes + 6) - 3.5 if is_wide else spread * (sizes - 1.001)).requires_grad_()
@@ -54,9 +57,10 @@ def test_values_and_slopes_agree_with_grid_sample_of_pytorch(is_wide, takes_grad
     np.testing.assert_allclose(slope, expected_slope, atol=1e-11)
 
 
-def test_grids_are_shared_not_copied():
-    grids = torch.zeros(2, 4, 4, 4)
-    sample = Sampler(grids.unbind(), (0.0, 0.0))
+@pytest.mark.parametrize("dim", [0, -1])
+def test_grids_are_shared_not_copied(dim):
+    grids = torch.zeros([2, 4, 4, 4] if dim == 0 else [4, 4, 4, 2])
+    sample = Sampler(grids.unbind(dim), (0.0, 0.0))
     grids += 3.0
     assert sample(torch.ones(1, 3)).flatten().tolist() == [3.0, 3.0]
 
@@ -78,7 +82,8 @@ def test_a_volume_of_one_slice_is_sampled_in_its_plane(shape):
 
 
 def test_the_number_of_threads_does_not_change_the_values():
-    sample, index = Sampler(torch.rand(3, 8, 8, 8).unbind(), (0.0, 0.0, 0.0)), torch.rand(1000, 3) * 10 - 1
+    grids = [torch.rand(8, 8, 8), *torch.rand(8, 8, 8, 2).unbind(-1)]
+    sample, index = Sampler(grids, (0.0, 0.0, 0.0)), torch.rand(1000, 3) * 10 - 1
     kept = torch.get_num_threads()
     try:
         torch.set_num_threads(1)

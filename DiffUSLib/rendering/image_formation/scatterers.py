@@ -57,9 +57,10 @@ def scatterers(sites: torch.Tensor, seed: int) -> torch.Tensor:
     """
     cell = sites.detach().floor()
     fraction = sites - cell
-    repetition = ((cell + 0.5) / _SITES).floor()  # from the middle of a cell: rounding leads into no other one
-    values = _field(seed, sites.device, sites.dtype)(sites - repetition * _SITES)
+    # How often the field has repeated, from the middle of a cell: rounding leads into no other one.
+    repetition = cell.add_(0.5).div_(_SITES).floor_()
+    values = _field(seed, sites.device, sites.dtype)(torch.sub(sites, repetition, alpha=_SITES))
     # Between sites, interpolation averages several scatterers and would weaken them in a regular pattern: a mixture of
-    # two with the weights f and 1 - f has the variance f^2 + (1 - f)^2.
-    x, y, z = (1 + 2 * fraction * (fraction - 1)).unbind(-1)
+    # two with the weights f and 1 - f has the variance f^2 + (1 - f)^2 = 1 + 2 f (f - 1).
+    x, y, z = torch.addcmul(torch.ones_like(fraction), fraction, fraction - 1, value=2).unbind(-1)
     return values * (x * y * z).rsqrt()

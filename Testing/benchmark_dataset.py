@@ -1,0 +1,68 @@
+"""Measures how many frames a second `diffus dataset` makes, with one worker and with two.
+
+    python Testing/benchmark_dataset.py [--frames 800] [--pixels 256] [--workers 1 2]
+
+Clinical look, B-mode alone, the head phantom (1 mm voxels) as the patient. The rate counts from each run's first
+shards on: reading the patient, once a worker, is told apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import SimpleITK as sitk
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from DiffUSLib.datasets.engine import connected, make_dataset
+from DiffUSLib.datasets.recipe import read_recipe
+from DiffUSLib.io.frames import set_image_ijk_to_ras
+from DiffUSLib.samples.phantom import head_phantom
+
+FRAMES_PER_SHARD = 40
+RECIPE = """
+frames: {frames}
+frames_per_shard: {per_shard}
+patients: [{{volume: head.nrrd}}]
+image: {{width_px: {pixels}, height_px: {pixels}}}
+"""
+
+
+def measured(folder: Path, frames: int, pixels: int, workers: int) -> tuple[float, float, float]:
+    """Frames a second after the first shards, seconds until those, and seconds altogether."""
+    recipe_file = folder / f"recipe_{workers}.yaml"
+    recipe_file.write_text(RECIPE.format(frames=frames, per_shard=FRAMES_PER_SHARD, pixels=pixels))
+    began = time.monotonic()
+    times, made = [], []
+    with connected(workers) as client:
+        for progress in make_dataset(read_recipe(recipe_file), folder / f"frames_{workers}", client):
+            times.append(time.monotonic() - began)
+            made.append(progress.new_frames)
+    first = workers  # each worker's first shard holds its start
+    return (made[-1] - made[first]) / (times[-1] - times[first]), times[first], times[-1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--frames", type=int, default=800)
+    parser.add_argument("--pixels", type=int, default=256)
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder, head = Path(name), head_phantom().t1
+        image = sitk.GetImageFromArray(head.voxels.numpy())
+        set_image_ijk_to_ras(image, head.ijk_to_ras.numpy(), "the phantom")
+        sitk.WriteImage(image, str(folder / "head.nrrd"))
+        print(f"{'workers':>8} {'frames/s':>9} {'start s':>8} {'all s':>7}")
+        for workers in options.workers:
+            rate, start_s, all_s = measured(folder, options.frames, options.pixels, workers)
+            print(f"{workers:>8} {rate:>9.1f} {start_s:>8.1f} {all_s:>7.1f}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
