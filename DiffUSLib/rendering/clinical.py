@@ -2,8 +2,10 @@
 
 MRI: fitted to three real frames of two patients (contrast T1 MRI and intra-operative ultrasound of one plane), each
 patient with the same weight and each frame with gain curves of its own, then rounded:
-`Testing/fit_default_look.py` repeats that. What is between fluid and gray matter, mostly the partial volume of sulci
-and walls, is bright, and impedance rises between it and gray matter only: so a sulcus is one line, not two.
+`Testing/fit_default_look.py` repeats that. Fluid is not from that fit but from the tissue table: those slices show it
+only in narrow sulci with their vessels, and a ventricle must be black. What is between fluid and gray matter, mostly
+the partial volume of sulci and walls, is bright, and impedance rises between it and gray matter only: so a sulcus is
+one line, not two.
 Grain: that of a liver sweep in its own pixels, 0.8 to 0.9 mm along depth and 1.3 to 2.1 mm across lines.
 Contact: the mean gain over the lines of those patients, made symmetric.
 """
@@ -19,7 +21,7 @@ DYNAMIC_RANGE_DB = 68.0
 
 MRI_CURVES = TissueCurves(
     positions=(-0.5, 0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.3, 2.7, 3.3),
-    echogenicity_db=(-18.0, -6.0, 1.0, 4.0, 4.0, 0.0, -4.0, -6.0, 10.0, 17.0, 22.0),
+    echogenicity_db=(-24.0, -20.0, -4.0, 4.0, 4.0, 0.0, -4.0, -6.0, 10.0, 17.0, 22.0),
     impedance_mrayl=(1.515, 1.522, 1.534, 1.54, 1.55, 1.57, 1.587, 1.595, 1.63, 1.645, 1.65),
 )
 
