@@ -57,11 +57,9 @@ def hounsfield_signs(array: np.ndarray) -> HounsfieldSigns:
     tissue = min(between(soft, *_SOFT_SHARE), between(valley, *_VALLEY))
     reason = f"values from {lowest:.0f} to {highest:.0f} with soft tissue about {center:.0f}"
     natural_air = share_of((seen > _AIR[0]) & (seen < _AIR[1]))
-    if natural_air > _AIR_SHARE[0]:
-        # Noise melts fat and soft tissue into one mode below zero.
-        return HounsfieldSigns(
-            min(tissue, between(natural_air, *_AIR_SHARE)), f"{reason}, and {air:.0%} of the voxels are air, as in HU"
-        )
+    with_air = min(tissue, between(natural_air, *_AIR_SHARE))
+    if with_air >= 0.5:  # noise melts fat and soft tissue into one mode below zero
+        return HounsfieldSigns(with_air, f"{reason}, and {air:.0%} of the voxels are air, as in HU")
     tissue = min(tissue, float(10 <= center <= 85))
     fat = share_of((seen > -150) & (seen < -40))
     has_bone = min(between(bone, *_BONE_SHARE), between(top, 250, 350))
@@ -116,6 +114,11 @@ def unscaled_ct(array: np.ndarray) -> tuple[float, float] | None:
     tissue = seen[(seen > 1.09) & (seen < 1.22)] if above > max(0.1, below) else core[core > 0.97]
     soft = shorth(tissue, 0.4)[0] if tissue.size > 0.2 * core.size else 1.0
     return background.zero + air, background.zero + soft * middle
+
+
+def is_unshifted(air: float, soft: float) -> bool:
+    """Whether air and soft tissue, as `unscaled_ct` found them, lie where HU put them."""
+    return _AIR[0] < air < _AIR[1] and _CORE[0] < soft < 100.0
 
 
 def looks_like_brain_ct(array: np.ndarray) -> bool:

@@ -45,8 +45,9 @@ class LabelSigns:
 def label_signs(volume: Volume) -> LabelSigns:
     """Look for signs of a label map in a sample of the voxels."""
     voxels = volume.voxels.detach()
+    voxels = voxels.movedim(max((2, 1, 0), key=lambda axis: min(voxels.shape[axis], 64)), -1)
     steps = [max(1, n // 64) for n in voxels.shape]
-    sample = voxels[:: steps[0], :: steps[1]].to("cpu")  # neighbors along I stay neighbors
+    sample = voxels[:: steps[0], :: steps[1]].to("cpu")  # neighbors along the last axis stay neighbors
     whole = not sample.is_floating_point() or bool(((sample - sample.round()).abs() <= ROUNDING).all())
     if whole:
         sample = sample.round()
@@ -60,7 +61,7 @@ def label_signs(volume: Volume) -> LabelSigns:
     left, right = ranks[..., :-1], ranks[..., 1:]
     both = ordinary[left] & ordinary[right]
     unequal = (left != right) & both
-    equal = float((left == right)[both].double().mean()) if bool(both.any()) else 1.0
+    equal = float((left == right)[both].double().mean()) if bool(both.any()) else 0.0
     to_next = float(((left - right).abs() == 1)[unequal].double().mean()) if bool(unequal.any()) else 0.0
     confidence = min(between(equal, *_EQUAL), between(to_next, *_STEPS_TO_NEXT))
     return LabelSigns(0.0 if distinct > _MOST_LABELS else confidence, distinct, equal, to_next, whole)

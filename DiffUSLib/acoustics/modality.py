@@ -10,7 +10,13 @@ from DiffUSLib.acoustics.anchors import measure
 from DiffUSLib.acoustics.contrast import tell_contrast
 from DiffUSLib.acoustics.head import Head, find_head
 from DiffUSLib.acoustics.histogram import sample_voxels, share_of
-from DiffUSLib.acoustics.hounsfield import hounsfield_signs, likely_rescaling, looks_like_brain_ct, unscaled_ct
+from DiffUSLib.acoustics.hounsfield import (
+    hounsfield_signs,
+    is_unshifted,
+    likely_rescaling,
+    looks_like_brain_ct,
+    unscaled_ct,
+)
 from DiffUSLib.acoustics.label_signs import label_signs
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume, check_not_constant
@@ -66,6 +72,8 @@ def detect_modality(volume: Volume) -> ModalityGuess:
         return ModalityGuess("ct", hounsfield.reason, hounsfield.confidence)
     _refuse_window(array, name)
     found = unscaled_ct(array)
+    if found and is_unshifted(*found):
+        return ModalityGuess("ct", f"air at {found[0]:.0f} and soft tissue at {found[1]:.0f}, as in HU", 0.7)
     if found:
         slope, intercept = likely_rescaling(*found)
         raise DiffUSError(

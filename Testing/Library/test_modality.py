@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from DiffUSLib.acoustics import acoustic_maps, detect_modality, maps_from_ct, maps_from_mri, measure_anchors
 from DiffUSLib.acoustics.head import find_head
+from DiffUSLib.acoustics.label_signs import label_signs
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.samples.phantom import head_phantom
@@ -136,6 +137,14 @@ def test_ct_without_hu_is_refused_with_its_likely_rescaling(phantom, slope, offs
     assert float((maps.impedance - reference.impedance)[soft].median()) == pytest.approx(0, abs=0.06)
 
 
+def test_a_block_of_a_ct_with_little_air_is_ct(phantom):
+    ct = phantom.ct.voxels.numpy()
+    k, j, i = ct.shape
+    block = ct[k // 5 : -(k // 5), j // 4 : -(j // 4), i // 4 : -(i // 4)]
+    assert modality(block, phantom) == "ct"
+    assert modality(np.where(ct < -940, -2048, ct), phantom) == "ct"
+
+
 @pytest.mark.parametrize("shift", [1000, 1024])
 def test_the_shift_of_a_body_of_fat_with_padding(shift):
     """Made of slabs: half of the body is fat, the rest muscle; the room is air and padding."""
@@ -172,6 +181,15 @@ def test_noise_is_refused(phantom, draw, where):
 def test_smooth_noise_is_refused(phantom):
     noise = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=phantom.t1.voxels.shape), 1.0)
     assert "does not show fluid" in refusal(100 + 20 * noise / noise.std(), phantom)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_in_whole_numbers_is_no_label_map(phantom, axis):
+    array = phantom.t1.voxels.numpy().round() * 7
+    middle = array.shape[axis] // 2
+    assert label_signs(volume(np.take(array, [middle], axis), phantom)).confidence == 0
+    labels = phantom.labels.voxels.numpy()
+    assert label_signs(volume(np.take(labels, [middle], axis), phantom)).confidence > 0.5
 
 
 def test_fractional_labels_are_told(phantom):
