@@ -24,18 +24,17 @@ def add_parser(commands) -> None:
     parser.add_argument("-o", "--output", required=True, metavar="FOLDER", help="folder of the shards")
     where = parser.add_argument_group("computers")
     where.add_argument("--workers", type=int, metavar="N", help="processes or jobs (default: one for each core)")
-    where.add_argument("--scheduler", metavar="ADDRESS", help="Dask scheduler that runs, such as tcp://node1:8786")
     where.add_argument(
-        "--queue", choices=("slurm", "pbs"), help="submit jobs by dask-jobqueue, sized by Dask's configuration"
-    )
+        "--scheduler", metavar="ADDRESS|slurm|pbs",
+        help="a Dask scheduler that runs, such as tcp://node1:8786; or the queue that dask-jobqueue sends jobs to, "
+        "sized by Dask's configuration files",
+    )  # fmt: skip
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.workers is not None and arguments.workers < 1:
         raise DiffUSError(f"--workers is {arguments.workers}; give at least 1.")
-    if arguments.scheduler and (arguments.queue or arguments.workers):
-        raise DiffUSError("a scheduler that runs brings its own workers; leave --queue and --workers out.")
     for package in ("pydantic", "yaml", "dask.distributed"):
         optional(package, "dataset")
     from DiffUSLib.datasets.engine import connected, make_cohort, make_dataset
@@ -43,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     recipe = read_recipe(arguments.recipe)
     began = time.monotonic()
-    with connected(arguments.workers, arguments.scheduler, arguments.queue) as client:
+    with connected(arguments.workers, arguments.scheduler) as client:
         for progress in make_dataset(recipe, Path(arguments.output), client):
             seconds = time.monotonic() - began
             rate = progress.new_frames / seconds if seconds > 0 else 0.0

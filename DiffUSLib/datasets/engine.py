@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from DiffUSLib.datasets.cohort import case_path, make_case
 from DiffUSLib.datasets.recipe import Recipe
-from DiffUSLib.datasets.shards import begin, is_made, make_shard, remove_leftovers
+from DiffUSLib.datasets.shards import abandon, begin, is_made, make_shard, remove_leftovers
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.extras import optional
 
@@ -39,36 +40,66 @@ class Progress:
 
 
 @contextlib.contextmanager
-def connected(workers: int | None = None, scheduler: str | None = None, queue: str | None = None) -> Iterator[Client]:
-    """A Dask client: of processes here by default, of a scheduler's address, or of jobs in a queue.
+def connected(workers: int | None = None, scheduler: str | None = None) -> Iterator[Client]:
+    """A Dask client: of processes here by default, of a scheduler that runs, or of jobs in a queue.
 
     Args:
-        workers: processes or jobs; by default one for each core.
-        scheduler: address such as "tcp://node1:8786".
-        queue: "slurm" or "pbs"; job sizes come from Dask's own configuration files.
+        workers: processes or jobs; by default one for each core, or one job.
+        scheduler: address such as "tcp://node1:8786", or "slurm" or "pbs": the sizes of jobs come from Dask's own
+            configuration files.
 
     Raises:
         DiffUSError: if the scheduler cannot be reached, or dask-jobqueue is missing or not configured.
     """
     with contextlib.ExitStack() as stack:
+        if scheduler in QUEUES:
+            cluster = stack.enter_context(_queued(QUEUES[scheduler], scheduler, workers or 1))
+        elif scheduler is None:
+            cluster = stack.enter_context(_local(workers))
+        elif workers is not None:
+            raise DiffUSError(f"the scheduler {scheduler} brings its own workers; leave --workers out.")
+        else:
+            cluster = scheduler
         try:
-            if scheduler is not None:
-                yield stack.enter_context(Client(scheduler, timeout=_CONNECT_S))
-                return
-            if queue is not None:
-                make = getattr(optional("dask_jobqueue", "cluster"), QUEUES[queue])
-                cluster = stack.enter_context(make())
-                cluster.scale(jobs=workers or 1)
-            else:
-                cluster = LocalCluster(
-                    n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
-                )  # fmt: skip
-                stack.enter_context(cluster)
-            client = stack.enter_context(Client(cluster))
+            client = stack.enter_context(Client(cluster, timeout=_CONNECT_S))
         except (OSError, ValueError) as error:
-            where = f"the scheduler {scheduler}" if scheduler else "workers"
-            raise DiffUSError(f"{where} cannot be reached: {error}") from None
+            raise DiffUSError(
+                f"the scheduler {scheduler or 'of this machine'} cannot be reached ({_first_line(error)}); give its "
+                f"address as tcp://HOST:PORT, or {' or '.join(QUEUES)}."
+            ) from None
         yield client
+
+
+def _local(workers: int | None) -> LocalCluster:
+    try:
+        return LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,  # what goes wrong in a worker is told here, in a sentence
+        )  # fmt: skip
+    except OSError as error:
+        raise DiffUSError(f"no worker can be started on this machine: {_first_line(error)}.") from None
+
+
+def _queued(class_name: str, queue: str, jobs: int):
+    make = getattr(optional("dask_jobqueue", "cluster"), class_name)
+    try:
+        cluster = make()
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+    ) as error:  # sizes of a job are not said, or no such queue
+        raise DiffUSError(
+            f"no job can be sent to {queue}: {_first_line(error)}; say cores, memory and walltime of a job in "
+            f"jobqueue.{queue} of Dask's configuration (~/.config/dask/jobqueue.yaml)."
+        ) from None
+    cluster.scale(jobs=jobs)
+    return cluster
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def make_cohort(recipe: Recipe, folder: Path, client: Client) -> Iterator[int]:
@@ -97,7 +128,7 @@ def make_dataset(recipe: Recipe, folder: Path, client: Client) -> Iterator[Progr
     Raises:
         DiffUSError: if another data set is in the folder, or a shard cannot be made.
     """
-    begin(recipe, folder)
+    is_new = begin(recipe, folder)
     folder = folder.resolve()
     remove_leftovers(folder)
     missing = [shard for shard in range(recipe.shards) if not is_made(recipe, folder, shard)]
@@ -111,6 +142,11 @@ def make_dataset(recipe: Recipe, folder: Path, client: Client) -> Iterator[Progr
             new = future.result()
             done = Progress(done.shards + 1, done.frames + new, recipe.shards, recipe.frames, done.new_frames + new)
             yield done
+    except DiffUSError:
+        if is_new and done.new_frames == 0:
+            client.cancel(futures)
+            abandon(folder)
+        raise
     except KilledWorker:
         raise DiffUSError(
             "workers died on the same shard again and again, most likely for lack of memory; use fewer workers. "

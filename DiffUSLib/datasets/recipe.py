@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from DiffUSLib.acoustics import MODALITIES
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import existing_file
 from DiffUSLib.probes.probe import load_probe
@@ -27,6 +28,12 @@ def _ordered(limits: tuple[float, float]) -> tuple[float, float]:
 def _known_look(name: str) -> str:
     if name not in LOOKS:
         raise ValueError(f"choose from {', '.join(LOOKS)}")
+    return name
+
+
+def _known_modality(name: str) -> str:
+    if name not in ("auto", *MODALITIES):
+        raise ValueError(f"choose from auto, {', '.join(MODALITIES)}")
     return name
 
 
@@ -49,7 +56,7 @@ class Patient(_Part):
     series: str | None = None
     phase: int | None = None
     prefer: Literal["sform", "qform"] | None = None
-    modality: str = "auto"
+    modality: Annotated[str, AfterValidator(_known_modality)] = "auto"
     mapping: str | None = None
     labels: str | None = None
     label_values: tuple[int, ...] = ()
@@ -163,7 +170,9 @@ def read_recipe(path: str | Path) -> Recipe:
     try:
         recipe = Recipe.model_validate(content)
     except ValidationError as error:
-        raise DiffUSError(f"{path}: {_sentence(error.errors()[0])}") from None
+        # A key with a typo first: it is why another one is missing.
+        mistakes = sorted(error.errors(), key=lambda mistake: mistake["type"] != "extra_forbidden")
+        raise DiffUSError(f"{path}: {_sentence(mistakes[0])}") from None
     return _checked(recipe, Path(path).resolve().parent)
 
 

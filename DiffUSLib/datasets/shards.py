@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -25,8 +26,11 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:06d}.tar"
 
 
-def begin(recipe: Recipe, folder: Path) -> None:
+def begin(recipe: Recipe, folder: Path) -> bool:
     """Describe the data set in its folder, or make sure that the folder holds a part of the same one.
+
+    Returns:
+        whether it is new.
 
     Raises:
         DiffUSError: if another data set is there.
@@ -43,12 +47,22 @@ def begin(recipe: Recipe, folder: Path) -> None:
         found = _read_json(path)
         if (found.get("recipe_sha256"), found.get("format")) != (recipe.digest(), FORMAT):
             raise DiffUSError(f"{folder} holds a data set of another recipe; choose another folder, or that recipe.")
-        return
+        return False
     if folder.exists() and any(folder.iterdir()):
         raise DiffUSError(f"{folder} holds other files; choose an empty folder.")
     folder.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as temporary:
         temporary.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return True
+
+
+def abandon(folder: Path) -> None:
+    """Take back what `begin` wrote, where no shard came of it."""
+    remove_leftovers(folder)
+    if [path.name for path in folder.iterdir()] == [DESCRIPTION]:
+        (folder / DESCRIPTION).unlink()
+        with contextlib.suppress(OSError):  # a worker that was not stopped in time writes again
+            folder.rmdir()
 
 
 def remove_leftovers(folder: Path) -> None:

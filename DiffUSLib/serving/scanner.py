@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from DiffUSLib.io.images import to_uint8
 from DiffUSLib.io.transform_names import split_transform_name
 from DiffUSLib.rendering.needle import Needle
 from DiffUSLib.rendering.renderer import Renderer
+
+_FRAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 
 MOST_TRANSFORMS = 256
 """Names that are kept: a client that invents names must not fill the memory."""
@@ -48,7 +51,7 @@ class VirtualScanner:
             it is, such as NeedleToReference.
 
     Raises:
-        DiffUSError: if a constant is not rigid, or ImageToProbe has no directions.
+        DiffUSError: if a constant is not rigid, ImageToProbe has no directions, or the needle's frame is no name.
     """
 
     def __init__(
@@ -57,6 +60,8 @@ class VirtualScanner:
         constants: Mapping[str, torch.Tensor] | None = None,
         needle_frame: str = "Needle",
     ):
+        if not _FRAME.fullmatch(needle_frame):
+            raise DiffUSError(f"'{needle_frame}' is no frame of a needle; give a name of letters and digits.")
         self._renderer, self._needle_frame = renderer, needle_frame
         self._lock = threading.Lock()
         constants = {name: matrix.to(torch.float64) for name, matrix in (constants or {}).items()}

@@ -3,7 +3,10 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import tarfile
+import types
 from pathlib import Path
 
 import nibabel
@@ -69,6 +72,7 @@ def folder(tmp_path):
         ("looks: [{gain_db: [3, 1]}]", "looks.0.gain_db.*first number must not exceed"),
         ("frames: many", "frames is 'many'"),
         ("frames: 0", "frames is 0"),
+        ("patients: [{volume: head.nrrd, labels: head.nrrd, modality: mr}]", "modality is .mr.: .*auto, ct"),
         ("store: [bmode, pictures]", "store.1 is 'pictures'"),
         ("patients: [{volume: nowhere.nrrd, labels: head.nrrd}]", "there is no file .*nowhere.nrrd"),
         ("patients: [{volume: head.nrrd}]", "labels are to be stored"),
@@ -260,13 +264,68 @@ def test_a_full_disk_leaves_no_half_shard(folder, monkeypatch):
     ("options", "words"),
     [
         (["--workers", "0"], "at least 1"),
-        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "leave --queue"),
-        (["--scheduler", "nonsense://x"], "cannot be reached"),
+        (["--scheduler", "tcp://127.0.0.1:9", "--workers", "2"], "leave --workers out"),
+        (["--scheduler", "nonsense://x"], "nonsense://x cannot be reached"),
+        (["--scheduler", "tcp://127.0.0.1:9"], "tcp://127.0.0.1:9 cannot be reached"),
+        (["--scheduler", "slurm"], "diffus[cluster]"),
+        (["--scheduler", "pbs"], "diffus[cluster]"),
     ],
 )
-def test_wrong_places_to_compute_are_told(folder, capsys, options, words):
+def test_wrong_places_to_compute_are_told(folder, capsys, monkeypatch, options, words):
+    monkeypatch.setattr("DiffUSLib.datasets.engine._CONNECT_S", 1)
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", None)  # as where it is not installed
     assert main(["dataset", str(folder / "recipe.yaml"), "-o", str(folder / "out"), *options]) == 2
-    assert words in capsys.readouterr().err and not (folder / "out").exists()
+    told = capsys.readouterr().err
+    assert words in told and told.count("\n") == 1 and not (folder / "out").exists()
+
+
+@pytest.mark.parametrize(("queue", "name"), [("slurm", "SLURMCluster"), ("pbs", "PBSCluster")])
+def test_jobs_go_to_a_queue_by_its_name(monkeypatch, queue, name):
+    """dask-jobqueue's clusters take their sizes from Dask's configuration, and raise ValueError without."""
+    from dask.distributed import LocalCluster
+
+    from DiffUSLib.datasets.engine import connected
+
+    class Cluster(LocalCluster):
+        def __init__(self):
+            super().__init__(n_workers=0, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0")
+
+        def scale(self, n=None, jobs=0):
+            self.jobs = jobs
+
+    jobqueue = types.ModuleType("dask_jobqueue")
+    setattr(jobqueue, name, Cluster)
+    monkeypatch.setitem(sys.modules, "dask_jobqueue", jobqueue)
+    with connected(workers=3, scheduler=queue) as client:
+        assert isinstance(client.cluster, Cluster) and client.cluster.jobs == 3
+
+    def unconfigured():
+        raise ValueError("You must specify how many cores to use per job like ``cores=8``")
+
+    setattr(jobqueue, name, unconfigured)
+    with (
+        pytest.raises(DiffUSError, match=rf"sent to {queue}: You must.*cores=8.*jobqueue.{queue}"),
+        connected(scheduler=queue),
+    ):
+        pass
+
+
+def test_a_typo_is_told_before_the_key_that_it_makes_missing(folder):
+    (folder / "recipe.yaml").write_text(RECIPE.replace("frames: 12", "frmaes: 12"))
+    with pytest.raises(DiffUSError, match="frmaes is unknown; did you mean frames"):
+        read_recipe(folder / "recipe.yaml")
+
+
+def test_a_mistake_that_a_worker_finds_leaves_nothing_behind(folder):
+    """In a process of its own, with a worker: one sentence, no traceback of the worker's, no folder."""
+    (folder / "recipe.yaml").write_text(RECIPE.replace("[1, 2]", "[1, 7]"))
+    command = [sys.executable, "-m", "DiffUSLib.cli", "dataset", "recipe.yaml", "-o", "out", "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(shards.__file__).parents[2])}
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+    assert ended.returncode == 2
+    told = [line for line in ended.stderr.splitlines() if not line.startswith("shard 0 of")]
+    assert len(told) == 1 and "head.nrrd does not hold the label 7" in told[0]
+    assert not (folder / "out").exists()
 
 
 def test_missing_labels_are_named(folder):
@@ -286,5 +345,3 @@ def _png(content):
     from PIL import Image
 
     return Image.open(_stream(content))
-
-

@@ -206,6 +206,12 @@ def test_a_tracked_needle_is_seen(renderer):
     assert shown[row - 1 : row + 2, column - 2 : column + 3].max() > 60
 
 
+@pytest.mark.parametrize("frame", ["", "1 2", "Needle\nTo"])
+def test_a_needle_frame_that_is_no_name_is_refused(renderer, frame):
+    with pytest.raises(DiffUSError, match="no frame of a needle"):
+        VirtualScanner(renderer, needle_frame=frame)
+
+
 def test_the_newest_pose_wins(running, renderer):
     """Of a burst of poses the last one is what is shown in the end, and not every one is rendered."""
     poses = [look_at((4.0, -6.0, 36.0 + 0.02 * i), (0.0, 0.0, 0.0)).numpy() for i in range(400)]
