@@ -59,12 +59,8 @@ def maps_from_mri(
             raise
         measured, bias = (), None
     if network is None:
-        if anchors is None:
-            anchors = measured
-            notes.append("Anchors were measured in the volume.")
-        network = train_network(anchors, seed)
+        network = train_network(measured if anchors is None else anchors, seed)
     anchors = network.anchors
-    notes.append("Anchors: " + ", ".join(f"{a.tissue} at {a.intensity:.4g}" for a in anchors) + ".")
     voxels = volume.voxels if volume.voxels.is_floating_point() else volume.voxels.to(torch.float32)
     if bias is not None and modality != "t2":
         low, high = np.percentile(bias[head.brain], [1, 99])
