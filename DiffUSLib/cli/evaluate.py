@@ -100,7 +100,7 @@ def add_parser(commands) -> None:
         "--landmarks",
         metavar="FOLDER",
         help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound; "
-        "writes landmarks.csv and landmarks.md (counts beside it: --preset)",
+        "writes landmarks.csv, landmarks.md and report.json (counts beside it: --preset)",
     )
     parser.add_argument(
         "--prefer", choices=PLACES, help="with --landmarks: place of NIfTI files whose sform and qform differ"
