@@ -121,7 +121,9 @@ def with_curves(maps: AcousticMaps, curves: Mapping[str, TissueCurves]) -> Acous
     """The maps with the curves for their axis; the maps themselves where there are none, or no axis is known."""
     if maps.axis is None or maps.axis.kind not in curves:
         return maps
-    return curves[maps.axis.kind].applied_to(maps)
+    changed = curves[maps.axis.kind].applied_to(maps)
+    takes_gradients = changed.attenuation.requires_grad or changed.echogenicity.requires_grad
+    return changed if takes_gradients else changed.side_by_side()
 
 
 def _is_number(value) -> bool:
