@@ -61,7 +61,7 @@ def add_parser(commands) -> None:
         epilog="Example: diffus register head.nii.gz sweep.igs.mha -o correction.tfm --report report.json",
     )
     add_volume_options(parser)
-    add_meaning_options(parser, labels=False)
+    add_meaning_options(parser)
     parser.add_argument("frames_file", metavar="FRAMES", help="tracked ultrasound: .igs.mha or .igs.nrrd")
     parser.add_argument(
         "--initial",

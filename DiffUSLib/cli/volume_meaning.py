@@ -11,13 +11,11 @@ from DiffUSLib.geometry.volume import Volume
 MODALITIES = ("auto", "ct", "t1", "t1c", "t2", "flair", "labels")
 
 
-def add_meaning_options(parser: argparse.ArgumentParser, labels: bool = True):
-    """The group "patient": what the voxels mean, read by `told_maps`; without `labels`, of images alone."""
+def add_meaning_options(parser: argparse.ArgumentParser):
+    """The group "patient": what the voxels mean, read by `told_maps`."""
     patient = parser.add_argument_group("patient")
-    modalities = MODALITIES if labels else MODALITIES[:-1]
-    patient.add_argument("--modality", default="auto", choices=modalities, help="what the voxels mean (default: auto)")
-    if labels:
-        patient.add_argument("--mapping", metavar="NAME|FILE", help="tissue of each label of a label map")
+    patient.add_argument("--modality", default="auto", choices=MODALITIES, help="what the voxels mean (default: auto)")
+    patient.add_argument("--mapping", metavar="NAME|FILE", help="tissue of each label of a label map")
     patient.add_argument(
         "--anchors", type=anchors, metavar="TISSUE=INTENSITY,...",
         help="intensities of tissues in an MRI, instead of measuring them; for instance "
@@ -42,8 +40,8 @@ def told_maps(volume: Volume, arguments: argparse.Namespace, **more) -> Acoustic
     Raises:
         DiffUSError: if the volume is not recognized, or an option does not belong to its modality.
     """
-    given = {name: getattr(arguments, name, None) for name in ("mapping", "anchors", "rescaling", "lumen")}
-    given |= {"modality": arguments.modality, **more}
+    names = ("modality", "mapping", "anchors", "rescaling", "lumen")
+    given = {name: getattr(arguments, name) for name in names} | more
     maps = acoustic_maps(volume, **{name: value for name, value in given.items() if value is not None})
     for note in maps.notes:
         print(note)

@@ -9,8 +9,11 @@ import pytest
 import torch
 
 from DiffUSLib.cli import evaluate, register
+from DiffUSLib.cli.commands import make_parser
+from DiffUSLib.cli.volume_meaning import told_maps
 from DiffUSLib.errors import DiffUSError, DiffUSWarning
 from DiffUSLib.evaluation import landmarks
+from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io import read_transform, write_tracked_frames, write_transform
 
 
@@ -115,6 +118,28 @@ def test_nothing_is_written_when_input_is_wrong(sweep, tmp_path):
     with pytest.raises(DiffUSError, match="--threads"):
         run("register", volume, sweep[0], "-o", tmp_path / "out.tfm", "--threads", 10**8)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sweep.igs.mha"]
+
+
+@pytest.mark.parametrize("command", ["register", "match", "compare"])
+def test_every_command_is_told_what_a_volume_means(capsys, command):
+    """Labels that fit several sets, a CT with a shift, and an MRI without three tissues need an option."""
+    parser = make_parser()
+    words = {
+        "register": ["register", "v.nii", "s.igs.mha", "-o", "c.tfm"],
+        "match": ["match", "s.igs.mha", "-o", "look.json"],
+        "compare": ["compare", "v.nii", "s.igs.mha"],
+    }[command]
+    labels = Volume(torch.arange(4).repeat(64).reshape(4, 8, 8), torch.eye(4, dtype=torch.float64))
+    with pytest.raises(DiffUSError, match="choose one of them as mapping"):
+        told_maps(labels, parser.parse_args(words))
+    told_maps(labels, parser.parse_args([*words, "--mapping", "fast"]))
+    assert "Label set fast" in capsys.readouterr().out
+    ct = Volume(torch.linspace(0.0, 2000.0, 512).reshape(8, 8, 8), torch.eye(4, dtype=torch.float64))
+    given = ["--modality", "ct", "--rescaling", "1,-1024", "--lumen", "fluid"]
+    maps = told_maps(ct, parser.parse_args([*words, *given]))
+    assert maps.decision.rescaling == (1.0, -1024.0) and maps.decision.lumen == "fluid"
+    arguments = parser.parse_args([*words, "--anchors", "gray matter=60,white matter=90"])
+    assert [anchor.intensity for anchor in arguments.anchors] == [60.0, 90.0]
 
 
 def test_wrong_starts_are_refused_before_anything_is_read(tmp_path):
