@@ -43,7 +43,7 @@ def make_case(recipe_json: str, folder: str, case: int) -> int:
     which = int(random.integers(len(recipe.patients)))
     prepared = prepared_patient(recipe, which)
     renderer, described = random_renderer(recipe, prepared, random)
-    middle = prepared.poses.draw(random)
+    middle = prepared.poses.draw(random, 1)[0]
     poses = torch.stack([move(middle, tilt=float(tilt)) for tilt in np.linspace(*cohort.tilt_deg, cohort.frames)])
     with torch.inference_mode():
         images = torch.cat([renderer(pose).image for pose in poses])

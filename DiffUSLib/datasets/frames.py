@@ -62,7 +62,7 @@ def _batch(recipe: Recipe, batch: int) -> list[dict[str, bytes]]:
     which = int(random.integers(len(recipe.patients)))
     prepared = prepared_patient(recipe, which)
     renderer, described = random_renderer(recipe, prepared, random)
-    poses = torch.stack([prepared.poses.draw(random) for _ in range(recipe.frames_per_batch)])
+    poses = prepared.poses.draw(random, recipe.frames_per_batch)
     with torch.inference_mode():
         rendered = renderer(poses)
     common = {**described, "patient": which}

@@ -7,18 +7,20 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from scipy.spatial.transform import Rotation
 
 from DiffUSLib.acoustics.maps import AcousticMaps
 from DiffUSLib.datasets.recipe import Poses, Range, TrackingError
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.geometry.pose import look_at, move, rigid_matrix
-from DiffUSLib.probes.placement import default_pose, snap_to_surface
+from DiffUSLib.geometry.pose import MOTIONS, look_at, move, rigid_matrix
+from DiffUSLib.probes.placement import default_pose, distance_to_surface
 
 _COARSE_MM = 2.0
 """Contact with the surface is looked for in voxels of about this size."""
 _REACH_MM = 300.0
 """So far outside of what is looked at the search begins."""
 _TRIES = 50
+_TURNS = ("tilt", "rotate", "rock")
 
 
 class PoseSampler:
@@ -36,39 +38,54 @@ class PoseSampler:
         tissue = (self._coarse.echogenicity > 0).nonzero().double().mean(dim=0).flip(0)
         self._middle = (self._coarse.ijk_to_ras @ torch.cat([tissue, torch.ones(1).double()]))[:3]
 
-    def draw(self, random: np.random.Generator) -> torch.Tensor:
-        """(4, 4) float64 TransducerToRas.
+    def draw(self, random: np.random.Generator, count: int) -> torch.Tensor:
+        """(count, 4, 4) float64 TransducerToRas.
 
         Raises:
             DiffUSError: if no place on the surface was found.
         """
         poses = self._poses
         if poses.kind == "sweep":
-            return move(self._start, **{poses.motion: _draw(random, poses.motion_range)})
+            amounts = [_draw(random, poses.motion_range) for _ in range(count)]
+            return torch.stack([move(self._start, **{poses.motion: amount}) for amount in amounts])
+        contacts = self._contacts(random, count)
         for _ in range(_TRIES):
-            try:
-                contact = self._contact(random)
-            except DiffUSError:  # that way there is no patient
-                continue
-            turns = {name: _draw(random, getattr(poses, f"{name}_deg")) for name in ("tilt", "rotate", "rock")}
-            return move(move(contact, rotate=turns.pop("rotate")), **turns)
-        raise DiffUSError("no place on the patient's surface was found for these poses; widen within_deg.")
+            if len(contacts) >= count:
+                break
+            contacts = torch.cat([contacts, self._contacts(random, count)])
+        else:
+            raise DiffUSError("no place on the patient's surface was found for these poses; widen within_deg.")
+        turns_rad = np.radians(
+            [[_draw(random, getattr(poses, f"{name}_deg")) for name in _TURNS] for _ in range(count)]
+        )
+        vectors = torch.zeros(count, 2, 3, dtype=torch.float64)  # rotate comes first, then the others as one turn
+        for place, name in enumerate(_TURNS):
+            vectors[:, int(name != "rotate"), MOTIONS[name][0] - 3] = torch.from_numpy(turns_rad[:, place])
+        first, then = rigid_matrix(vectors, torch.zeros_like(vectors)).unbind(dim=1)
+        return contacts[:count] @ first @ then
 
-    def _contact(self, random: np.random.Generator) -> torch.Tensor:
-        target = self._middle
-        if self._poses.kind == "landmarks":
-            points = self._poses.landmarks_ras_mm
-            target = torch.tensor(points[random.integers(len(points))], dtype=torch.float64)
-        outward = _within(random, -self._start[:3, 1].numpy(), math.radians(self._poses.within_deg))
-        halfway = look_at(target + torch.from_numpy(outward) * (_REACH_MM / 2), target)
-        return snap_to_surface(self._coarse, halfway, search_mm=_REACH_MM / 2, beneath_bone=True)
+    def _contacts(self, random: np.random.Generator, count: int) -> torch.Tensor:
+        """(N, 4, 4) poses in contact, at most `count`: some ways there is no patient."""
+        aims = []
+        for _ in range(count):
+            target = self._middle
+            if self._poses.kind == "landmarks":
+                points = self._poses.landmarks_ras_mm
+                target = torch.tensor(points[random.integers(len(points))], dtype=torch.float64)
+            outward = _within(random, -self._start[:3, 1].numpy(), math.radians(self._poses.within_deg))
+            aims.append(look_at(target + torch.from_numpy(outward) * (_REACH_MM / 2), target))
+        aim = torch.stack(aims)
+        distance_mm = distance_to_surface(self._coarse, aim, _REACH_MM / 2, beneath_bone=True)
+        aim[:, :3, 3] += aim[:, :3, 1] * distance_mm[:, None]
+        return aim[~distance_mm.isnan()]
 
 
 def tracking_error(random: np.random.Generator, error: TrackingError, center_ras_mm: np.ndarray) -> torch.Tensor:
     """(4, 4) float64 matrix in RAS by which a tracked pose is wrong; it turns about a point."""
     axis, direction = (_within(random, np.array([0.0, 0.0, 1.0]), math.pi) for _ in range(2))
-    turn = torch.from_numpy(axis * math.radians(_draw(random, error.rotation_deg)))
-    matrix = rigid_matrix(turn, torch.zeros(3, dtype=torch.float64))
+    turn = Rotation.from_rotvec(axis * math.radians(_draw(random, error.rotation_deg)))
+    matrix = torch.eye(4, dtype=torch.float64)
+    matrix[:3, :3] = torch.from_numpy(turn.as_matrix())
     shift = direction * _draw(random, error.translation_mm)
     matrix[:3, 3] = torch.from_numpy(center_ras_mm + shift) - matrix[:3, :3] @ torch.from_numpy(center_ras_mm)
     return matrix

@@ -38,23 +38,36 @@ def snap_to_surface(
         DiffUSError: if the central scan line meets no tissue.
     """
     pose = transducer_to_ras.detach().to("cpu", torch.float64)
+    distance_mm = distance_to_surface(maps, pose[None], search_mm, beneath_bone)
+    if bool(distance_mm.isnan()):
+        raise DiffUSError("the transducer does not look at the patient; point it at the volume first.")
+    moved = pose.clone()
+    moved[:3, 3] += pose[:3, 1] * distance_mm
+    return moved
+
+
+def distance_to_surface(
+    maps: AcousticMaps, transducer_to_ras: torch.Tensor, search_mm: float, beneath_bone: bool
+) -> torch.Tensor:
+    """How far before the face, in mm, the central scan lines of poses (B, 4, 4) meet tissue, as in `snap_to_surface`.
+
+    Returns:
+        (B,) float64; below zero behind the face, NaN where no tissue is met.
+    """
     along_mm = torch.arange(-search_mm, search_mm, 0.25, dtype=torch.float64)
     points = torch.zeros(len(along_mm), 3, dtype=torch.float64)
     points[:, 1] = along_mm
     medium = Medium(maps, torch.device("cpu"), torch.float32)
-    index = transform_points((medium.ras_to_index.double() @ pose)[None], points)[0]
+    index = transform_points(medium.ras_to_index.double() @ transducer_to_ras, points)
     impedance, _, echogenicity = medium.sample(index.float(), channels=3)
     tissue = (echogenicity > TISSUE_ECHOGENICITY) & medium.covers(index)
-    if not bool(tissue.any()):
-        raise DiffUSError("the transducer does not look at the patient; point it at the volume first.")
     if beneath_bone:
-        near_side = along_mm < along_mm[int(tissue.int().argmax())] + SKULL_DEPTH_MM
-        bone = (near_side & (impedance > BONE_MRAYL)).nonzero()
-        if len(bone) > 0:
-            tissue[: int(bone[-1]) + 1] = False
-    moved = pose.clone()
-    moved[:3, 3] += pose[:3, 1] * along_mm[int(tissue.int().argmax())]
-    return moved
+        first_mm = along_mm[tissue.int().argmax(dim=1)]
+        bone = (along_mm < first_mm[:, None] + SKULL_DEPTH_MM) & (impedance > BONE_MRAYL) & tissue.any(dim=1)[:, None]
+        number = torch.arange(len(along_mm))
+        tissue = tissue & (number > torch.where(bone, number, -1).amax(dim=1)[:, None])
+    distance_mm = along_mm[tissue.int().argmax(dim=1)]
+    return distance_mm.where(tissue.any(dim=1), torch.nan)
 
 
 def default_pose(maps: AcousticMaps) -> torch.Tensor:

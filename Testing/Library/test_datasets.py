@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("dask.distributed")
 pytest.importorskip("pydantic")
@@ -128,6 +129,23 @@ def test_frames_show_what_lies_in_their_plane(folder):
         assert abs(impedance[labels == 1] - 1.6).max() < 0.01
         undone = np.array(told["correction_ras"]) @ np.array(told["tracked_image_to_ras"])
         np.testing.assert_allclose(undone, image_to_ras, atol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "axis"), [("tilt", 0), ("rotate", 1), ("rock", 2)])
+def test_turns_go_about_the_transducer_s_own_axes(folder, name, axis):
+    """The same place on the ball, turned: by the angle that was asked for, about the axis of that motion."""
+    still = "tilt_deg: [0, 0], rotate_deg: [0, 0], rock_deg: [0, 0]"
+    drawn = []
+    for turned in (still, still.replace(f"{name}_deg: [0, 0]", f"{name}_deg: [12, 12]")):
+        (folder / "recipe.yaml").write_text(RECIPE.replace("tilt_deg: [0, 0], rock_deg: [0, 0]", turned))
+        recipe = read_recipe(folder / "recipe.yaml")
+        drawn.append(prepared_patient(recipe, 0).poses.draw(np.random.default_rng(5), 6).numpy())
+    turn = np.linalg.inv(drawn[0]) @ drawn[1]
+    expected = np.zeros(3)
+    expected[axis] = np.radians(12)
+    for matrix in turn:
+        assert Rotation.from_matrix(matrix[:3, :3]).as_rotvec() == pytest.approx(expected, abs=1e-9)
+        assert matrix[:3, 3] == pytest.approx([0, 0, 0], abs=1e-9)
 
 
 def test_tracking_errors_lie_in_their_ranges():
