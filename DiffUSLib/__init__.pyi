@@ -179,6 +179,14 @@ from DiffUSLib.registration import (
 from DiffUSLib.registration import (
     start_from_landmarks as start_from_landmarks,
 )
+from DiffUSLib.registration.deformation import (
+    Deformation as Deformation,
+)
+from DiffUSLib.registration.deformation import (
+    DeformationSettings as DeformationSettings,
+)
+from DiffUSLib.registration.error_map import error_map as error_map
+from DiffUSLib.registration.report import deformation_report as deformation_report
 from DiffUSLib.registration.settings import PRESETS as PRESETS
 from DiffUSLib.rendering.device import (
     choose_device as choose_device,

@@ -13,6 +13,14 @@ import torch
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.cli.fan import add_fan_option, chosen_fan
 from DiffUSLib.cli.options import add_volume_options, read_volume_and_place, use_threads
+from DiffUSLib.cli.register_deformable import (
+    add_deformable_options,
+    check_deformable_options,
+    checked_landmarks,
+    deformed,
+    read_cavity,
+    read_landmarks,
+)
 from DiffUSLib.cli.register_extras import (
     calibrated,
     calibration_report,
@@ -116,6 +124,7 @@ def add_parser(commands) -> None:
         action="store_true",
         help="of an MRI: also find the impedances at the anchors of its curve and the gain (told in the report)",
     )
+    add_deformable_options(parser)
     parser.add_argument("--seed", type=int, default=0, help="of the starts (default: 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (default: 1, often fastest)")
@@ -140,6 +149,8 @@ def run(arguments: argparse.Namespace) -> None:
     for path in (arguments.report, arguments.picture):
         if path is not None:
             check_folder(path)
+    check_deformable_options(arguments)
+    pairs, cavity = read_landmarks(arguments), read_cavity(arguments)
     use_threads(arguments.threads)
     wanted = set() if arguments.calibrate is None else calibration_wishes(arguments.calibrate)
     settings = RegistrationSettings(
@@ -182,11 +193,17 @@ def run(arguments: argparse.Namespace) -> None:
         extra["second_sweep"] = {"distance_mm": agreement.distance_mm, "verdict": second.verdict}
     if slices.fan is not None:
         extra["fan"] = fan_report(slices.fan, pixel_size_mm(torch.from_numpy(slices.image_to_transducer[None])))
+    warp = None
+    _tell(result)
+    if arguments.deformable:
+        warp, part = deformed(arguments, volume, slices, maps, result, cavity)
+        extra |= part
+    if pairs is not None:
+        extra |= checked_landmarks(arguments, pairs, result, warp)
     _write(arguments, result, registration_report(result, used) | tracking_report(placed) | extra)
     if arguments.picture is not None:
         with written_whole(arguments.picture) as temporary:
             draw_picture(temporary, slices, maps, result)
-    _tell(result)
     print(f"Wrote {arguments.output} after {result.seconds:.1f} s with frames {', '.join(map(str, used))}.")
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.acoustics.medium import BONE_MRAYL, TISSUE_ECHOGENICITY
-from DiffUSLib.geometry.sampling import Sampler, product, ras_to_index, transform_points
+from DiffUSLib.geometry.sampling import Sampler, product, ras_to_index, transform_points, transform_vectors
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.renderer import Renderer
@@ -188,17 +188,31 @@ class Features:
         )
         return changed
 
-    def __call__(self, transducer_to_ras: torch.Tensor, gain=1.0) -> torch.Tensor:
-        """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power."""
+    def __call__(
+        self, transducer_to_ras: torch.Tensor, gain=1.0, displacement_mm: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power.
+
+        The displacement (B, L, N+1, 3) in RAS leads from where sound meets tissue to where the volume has it.
+        """
         pose = transducer_to_ras.float()
-        rendered = torch.log10(self._render.scan_lines(pose).power * gain + _FLOOR)
+        rendered = torch.log10(self._render.scan_lines(pose, displacement_mm).power * gain + _FLOOR)
         if self._device != self.device:
             self._prepare(self.device)
-        matrix = product(self._ras_to_index, pose.to(self.device))
-        intensity, edge = self._sample(transform_points(matrix, self._points))
+        points = transform_points(product(self._ras_to_index, pose.to(self.device)), self._points)
+        if displacement_mm is not None:
+            between = (displacement_mm[..., 1:, :] + displacement_mm[..., :-1, :]) / 2
+            points = points + transform_vectors(self._ras_to_index[None], between.to(points))[0]
+        intensity, edge = self._sample(points)
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
         # A twentieth of the typical edge keeps flat regions from dividing by zero.
         return torch.stack([rendered, edge, along.square() / (edge + 0.05)], dim=1)
+
+    def sample_ends_mm(self) -> torch.Tensor:
+        """(L, N+1, 3) in the Transducer frame: where a displacement is wanted."""
+        origins, directions = self._probe.scan_lines(dtype=torch.float64)
+        depth = torch.arange(self._render.settings.samples + 1, dtype=torch.float64) * self._step_mm
+        return origins[:, None] + directions[:, None] * depth[:, None]
 
     def coverage(self, transducer_to_ras: torch.Tensor) -> torch.Tensor:
         """(B,) share of the fan that lies inside the volume."""

@@ -11,9 +11,11 @@ import torch
 
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.errors import DiffUSWarning
+from DiffUSLib.geometry.sampling import transform_points
 from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Features, SmoothAnatomy
 from DiffUSLib.similarity import regression
+from DiffUSLib.similarity.regression import detail
 from DiffUSLib.ultrasound.observation import UltrasoundSlices, observe
 
 INDEPENDENT_SAMPLES = 60.0
@@ -47,6 +49,28 @@ COARSE = Scale(2.0, 1.2, 32, 48, (9, 11))
 MIDDLE = Scale(1.0, 0.7, 48, 72, (11, 15))
 FINE = Scale(1.0, 0.5, 64, 96, (15, 21))
 SHARP = Scale(0.4, 0.5, 64, 96, (15, 21))  # smoothing takes from interfaces what impedance gives them
+
+
+@dataclass(frozen=True)
+class Residual:
+    """A regression of the ultrasound on channels of what is expected.
+
+    Args:
+        target: (S, L, N) detail of the ultrasound.
+        parts: (S, C, L, N) detail of the channels.
+        mix: (C,) their weights.
+        evidence: number of independent samples that these count for.
+    """
+
+    target: torch.Tensor
+    parts: torch.Tensor
+    mix: torch.Tensor
+    evidence: float
+
+    @property
+    def expected(self) -> torch.Tensor:
+        """(S, L, N) what the channels explain."""
+        return torch.einsum("scln,c->sln", self.parts, self.mix)
 
 
 def _going_on_without_gpu_memory(method):
@@ -116,6 +140,21 @@ class Objective:
             parts.append(part)
         return parts[0], parts[1]
 
+    def seen_from(self, transducer_to_ras: torch.Tensor) -> Objective:
+        """What images from other poses (S, 4, 4) would be expected to show; what was measured does not count there."""
+        part = copy.copy(self)
+        count = len(transducer_to_ras)
+        part._poses = transducer_to_ras.float()
+        part._values = self._values[:1].expand(count, -1, -1)
+        part._weights = self._weights[len(self._weights) // 2 :][:1].expand(count, -1, -1)
+        return part
+
+    def without(self, hidden: torch.Tensor) -> Objective:
+        """The same without samples (S, L, N) bool."""
+        part = copy.copy(self)
+        part._weights = self._weights * ~hidden
+        return part
+
     def go_on_on_cpu(self) -> None:
         """Leave a GPU that ran out of memory, which is told. Called on the CPU, the error that it handles goes on."""
         device = self._features.device
@@ -138,10 +177,35 @@ class Objective:
         return changed
 
     def _score(self, units: torch.Tensor) -> torch.Tensor:
-        channels = self._features(self._poses_of(units), self._gain)
+        return self._regressed(self._features(self._poses_of(units), self._gain))
+
+    def _regressed(self, channels: torch.Tensor) -> torch.Tensor:
         # What is compared lies on the CPU and follows the features, which may leave a GPU without memory.
         values, weights = self._values.to(channels.device), self._weights.to(channels.device)
         return regression(channels, values, weights, self._window, len(self._poses)).cpu()
+
+    def sample_ends_ras_mm(self, units: torch.Tensor) -> torch.Tensor:
+        """(S, L, N+1, 3) float64: where a displacement is wanted after one correction (7,)."""
+        return transform_points(self._poses_of(units[None].double()).double(), self._features.sample_ends_mm())
+
+    def displaced_posterior(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> torch.Tensor:
+        """() log-likelihood after one correction (7,) and a displacement at the ends of the samples (S, L, N+1, 3) in
+        RAS, of which gradients can be taken. The prior of the correction does not count."""
+        return self._evidence * self._regressed(self._displaced(units, displacement_mm))[0]
+
+    def displaced_residual(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> Residual:
+        """What the channels leave unexplained after one correction (7,) and a displacement (S, L, N+1, 3)."""
+        with torch.no_grad():
+            channels = self._displaced(units, displacement_mm)
+            values, weights = self._values.to(channels), self._weights.to(channels)
+            target = detail(values[:, None], weights, self._window)[:, 0]
+            parts = detail(channels, weights, self._window)
+            flat = parts.transpose(0, 1).flatten(1).T
+            mix = torch.linalg.lstsq(flat.double().cpu(), target.reshape(-1, 1).double().cpu()).solution[:, 0]
+            return Residual(target.cpu(), parts.cpu(), mix.float(), self._evidence)
+
+    def _displaced(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> torch.Tensor:
+        return self._features(self._poses_of(units[None]), self._gain, displacement_mm)
 
     @_going_on_without_gpu_memory
     def score(self, units: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from DiffUSLib.acoustics import Anchor
 from DiffUSLib.registration.alignment import RegistrationResult
+from DiffUSLib.registration.deformation import DeformationResult
 
 
 def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
@@ -53,6 +54,23 @@ def registration_report(result: RegistrationResult, frames: list[int]) -> dict:
             "posterior": result.tissue.posterior,
         }
     return report
+
+
+def deformation_report(result: DeformationResult) -> dict:
+    """The displacement as names and plain values that JSON can hold."""
+    report = {
+        "sentence": result.sentence,
+        "is_better_than_rigid": result.is_better,
+        "held_out_similarity_rigid": result.held_out[0],
+        "held_out_similarity_deformed": result.held_out[1],
+        "displacement_mean_mm": result.displacement_mm[0],
+        "displacement_largest_mm": result.displacement_mm[1],
+        "jacobian_least": result.least_jacobian,
+        "jacobian_largest": result.largest_jacobian,
+        "folded_voxels": result.folded_voxels,
+        "seconds": result.seconds,
+    }
+    return report if result.pressure_mm is None else report | {"pressure_mm": result.pressure_mm}
 
 
 def _anchors(anchors: Iterable[Anchor]) -> list[dict]:

@@ -79,14 +79,14 @@ def _going_on_without_gpu_memory(method):
     """Let a method of `Renderer` start again on the CPU when the GPU runs out of memory."""
 
     @functools.wraps(method)
-    def wrapped(self, transducer_to_ras):
+    def wrapped(self, *arguments):
         try:
-            return method(self, transducer_to_ras)
+            return method(self, *arguments)
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
             self._move_to_cpu()
-            return method(self, transducer_to_ras)
+            return method(self, *arguments)
 
     return wrapped
 
@@ -228,10 +228,16 @@ class Renderer:
         return self._propagate(self._sample(medium, pose, channels=1)[0])
 
     @_going_on_without_gpu_memory
-    def scan_lines(self, transducer_to_ras: torch.Tensor) -> ScanLines:
-        """Echoes, received power and gray along the scan lines, each (B, L, N)."""
+    def scan_lines(self, transducer_to_ras: torch.Tensor, displacement_mm: torch.Tensor | None = None) -> ScanLines:
+        """Echoes, received power and gray along the scan lines, each (B, L, N).
+
+        Args:
+            transducer_to_ras: (B, 4, 4) or (4, 4) poses.
+            displacement_mm: (B, L, N+1, 3) in RAS, from where sound meets tissue to where the volume has it, at the
+                ends of the samples; None where nothing has moved. Gradients reach it.
+        """
         pose = self._checked(transducer_to_ras)
-        return self.lines_of(self._sample(self._medium(), pose, channels=3), pose)
+        return self.lines_of(self._sample(self._medium(), pose, 3, displacement_mm), pose)
 
     def lines_of(self, properties: torch.Tensor, pose: torch.Tensor) -> ScanLines:
         """The scan lines of tissue that was sampled along them.
@@ -304,10 +310,15 @@ class Renderer:
             points = points + matrix[:, :3, 2].T[..., None, None] * aside_mm
         return points.movedim(0, -1)
 
-    def _sample(self, medium: Medium, pose: torch.Tensor, channels: int) -> torch.Tensor:
+    def _sample(
+        self, medium: Medium, pose: torch.Tensor, channels: int, displacement_mm: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """(channels, B, L, N+1), averaged over the thickness of the beam."""
+        moved: float | torch.Tensor = 0.0
+        if displacement_mm is not None:
+            moved = transform_vectors(medium.ras_to_index[None], displacement_mm.to(pose))[0]
         return sum(
-            weight * medium.sample(self._points(pose, medium.ras_to_index, offset), channels)
+            weight * medium.sample(self._points(pose, medium.ras_to_index, offset) + moved, channels)
             for offset, weight in self._elevation
         )
 
