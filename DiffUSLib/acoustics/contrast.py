@@ -45,7 +45,8 @@ def tell_contrast(head: Head) -> Contrast:
 
     In T2 fluid is the brightest part of the inner brain. In T1 and FLAIR it is the darkest; white matter, which comes
     in bulk, is brighter than the ribbon of gray matter in T1 and darker in FLAIR (and in the T1 of a newborn, which
-    therefore is read as FLAIR). Proton density shows no fluid that stands out, angiography and PET no such matter.
+    therefore is read as FLAIR); a single slice does not show what comes in bulk. Proton density shows no fluid that
+    stands out, angiography and PET no such matter.
 
     Raises:
         DiffUSError: if there are too few voxels of a brain.
@@ -79,6 +80,8 @@ def tell_contrast(head: Head) -> Contrast:
         return Contrast("", 1 - has_dark_fluid, "fluid stands out neither dark nor bright, as in proton density")
     if between(brightest, *_NO_VESSELS) < 0.5:
         return Contrast("", 0.0, f"parts of it have {brightest:.1f} times its median, as in angiography")
+    if 1 in mask.shape:
+        return Contrast("", 0.0, "a single slice does not tell T1 from FLAIR")
     classes = fit_classes(values[:: max(1, len(values) // _SAMPLES)])
     if classes is None or between(classes[1], *_CLASSES) < 0.5:
         return Contrast("", 0.0, "it does not show fluid, gray and white matter apart")
@@ -134,10 +137,9 @@ def _bulk(head: Head, mask: np.ndarray, means: np.ndarray) -> tuple[float, float
     """Share of each class that erosion by one voxel leaves: large for what is thick, small for ribbons and rims."""
     classes = np.digitize(head.intensities, (means[1:] + means[:-1]) / 2)
     cross = ndimage.generate_binary_structure(3, 1)
-    flat = tuple(slice(1, 2) if n == 1 else slice(None) for n in mask.shape)  # in the plane of a single slice
     shares = []
     for number in range(3):
         one = classes == number
-        left = ndimage.binary_erosion(one, cross[flat]) & mask
+        left = ndimage.binary_erosion(one, cross) & mask
         shares.append(float(left.sum() / max((one & mask).sum(), 1)))
     return shares[0], shares[1], shares[2]

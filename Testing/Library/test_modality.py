@@ -201,6 +201,14 @@ def test_smooth_noise_is_refused(phantom):
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_single_slice_is_asked_for(phantom, axis):
+    """The coronal slice of a FLAIR was once taken for T1."""
+    array = mri(phantom, "flair")
+    words = refusal(np.take(array, [array.shape[axis] // 2], axis), phantom)
+    assert "single slice" in words or "no head" in words
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
 def test_a_single_slice_in_whole_numbers_is_no_label_map(phantom, axis):
     array = phantom.t1.voxels.numpy().round() * 7
     middle = array.shape[axis] // 2
