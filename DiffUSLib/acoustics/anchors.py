@@ -28,8 +28,10 @@ _CLEAN = 0.1  # dark flank of the main peak of a T2 in parts of its place: real 
 _ENHANCING = 1.25
 _MOST_BIAS = 0.5  # natural logarithm
 # In parts of the brightest class; gray to white matter is 0.64 to 0.85 in T1, white to gray 0.77 to 0.9 in FLAIR.
-_FLUID, _MATTER, _T2_MATTER = 0.65, (0.45, 0.96), 0.75
-_APART = 2.0  # between the bright classes of T1, in parts of their spread: 2.7 in real ones, 1.8 in noise
+_FLUID, _T2_MATTER = 0.65, 0.75
+_MATTER = {"t1": (0.45, 0.96), "t1c": (0.45, 0.96), "flair": (0.7, 0.95)}
+# Between the bright classes in parts of their spread: of T1 2.7 in real ones, 1.8 in noise; of FLAIR from 1.3.
+_APART = {"t1": 2.0, "t1c": 2.0, "flair": 1.0}
 _BIAS_MM = 60.0  # in a thinner piece of brain, anatomy cannot be told from a bias field
 
 
@@ -153,8 +155,9 @@ def _likely(means: np.ndarray, spread: float, modality: str) -> bool:
     dark, middle = means[:2] / means[2]
     if modality == "t2":
         return bool(dark < 0.98 * middle and middle < _T2_MATTER)
-    apart = modality == "flair" or (means[2] - means[1]) / spread > _APART
-    return bool(dark < _FLUID and dark < 0.9 * middle and _MATTER[0] < middle < _MATTER[1] and apart)
+    apart = (means[2] - means[1]) / spread > _APART[modality]
+    low, high = _MATTER[modality]
+    return bool(dark < _FLUID and dark < 0.9 * middle and low < middle < high and apart)
 
 
 def _brain_about_its_mode(head: Head) -> Head:
