@@ -206,7 +206,8 @@ def _sentence(error: Any) -> str:
         return f"the key {key} is unknown; {hint}"
     if error["type"] == "missing":
         return f"the key {key} is missing; add it."
-    return f"{key} is {error['input']!r}: {error['msg'][:1].lower()}{error['msg'][1:]}."
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{key} is {error['input']!r}: {reason[:1].lower()}{reason[1:]}."
 
 
 def _part_at(path: tuple) -> type[BaseModel]:
