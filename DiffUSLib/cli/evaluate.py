@@ -17,7 +17,7 @@ import torch
 from DiffUSLib.acoustics.decision import VolumeDecision
 from DiffUSLib.cli.argument_types import numbers
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.evaluation import baselines, landmarks, protocol, tables
+from DiffUSLib.evaluation import baselines, brain_shift, landmarks, protocol, tables
 from DiffUSLib.evaluation.anatomies import data_folder, patient
 from DiffUSLib.io.extras import optional
 from DiffUSLib.io.files import check_folder, written_whole
@@ -27,6 +27,7 @@ from DiffUSLib.registration import RegistrationSettings
 _QUICK_POSES, _FULL_POSES = 3, 20
 _QUICK_PERTURBATIONS, _FULL_PERTURBATIONS = 1, 25
 _QUICK_SLICES, _FULL_SLICES = "1,7", "1,3,7,15"
+_SHIFT_SLICES, _QUICK_SHIFT_SLICES = "7,40", "7"
 _BINNED_START = (30.0, 25.0)
 _TIERS = "T2,T3,T4,T5,T6,B2,B3,B4,B5,B6"
 
@@ -97,6 +98,13 @@ def add_parser(commands) -> None:
         help="also no correction, mutual information (SimpleITK), LC2, and our score without gradients",
     )
     parser.add_argument(
+        "--deformable",
+        action="store_true",
+        help="instead: brain shift (T4) with the deformable step and SimpleITK's B-splines; writes shift.csv and "
+        f"shift.md (counts beside it: --poses, --first-seed, --volumes, --slices, default {_SHIFT_SLICES}, with "
+        f"--quick {_QUICK_SHIFT_SLICES})",
+    )
+    parser.add_argument(
         "--landmarks",
         metavar="FOLDER",
         help="instead: your own copy of RESECT or ReMIND2Reg (or files named like theirs), MRI to 3D ultrasound; "
@@ -127,6 +135,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise DiffUSError(f"{data} is no folder; name the one that holds the volumes.")
     folder.mkdir(exist_ok=True)
     seeds = range(arguments.first_seed, arguments.first_seed + poses)
+    if arguments.deformable:
+        wanted = _counts(_given(arguments.slices, _QUICK_SHIFT_SLICES if quick else _SHIFT_SLICES))
+        run_shift(folder, wanted, seeds, data)
+        return
     outcomes: list[protocol.Outcome] = []
     rows: list[dict] = []
     decisions: dict[str, VolumeDecision] = {}
@@ -253,6 +265,27 @@ def run_landmarks(cases: Path, folder: Path, settings: RegistrationSettings, pre
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
     _write_report(folder, decisions)
     print("\n".join(lines))
+
+
+def run_shift(folder: Path, counts: list[int], seeds: range, data: Path | None) -> None:
+    """Bends T4 cases and writes shift.csv and shift.md after each."""
+    outcomes: list[brain_shift.ShiftOutcome] = []
+    for count in counts:
+        for outcome in brain_shift.run_shifts(count, seeds, data):
+            outcomes.append(outcome)
+            print(
+                f"{outcome.patient}, {count} slices, pose {outcome.pose_seed}: {outcome.verdict}, rigid "
+                f"{outcome.rigid_mm:.2f}, deformed {outcome.deformed_mm:.2f}, SimpleITK "
+                f"{outcome.mutual_information_mm:.2f} mm",
+                file=sys.stderr,
+                flush=True,
+            )
+            with written_whole(folder / "shift.csv") as temporary:
+                tables.write_csv(temporary, [asdict(each) for each in outcomes])
+            with written_whole(folder / "shift.md") as temporary:
+                temporary.write_text(brain_shift.shift_table(outcomes), encoding="utf-8")
+    print(brain_shift.shift_table(outcomes), end="")
+    print(f"Wrote {folder / 'shift.md'} and beside it shift.csv.")
 
 
 def _write(folder: Path, outcomes: list, rows: list[dict]) -> None:

@@ -42,7 +42,7 @@ def mutual_information(slices: UltrasoundSlices, volume: Volume, maps: AcousticM
     All pixels are put into one volume (as reconstructions of freehand ultrasound are made), with a mask of its filled
     voxels. Three levels of smoothing of the MRI; gradient descent with steps scaled to shifts in space.
     """
-    fixed, mask = _reconstruction(slices)
+    fixed, mask = reconstruction(slices)
     moving = sitk.GetImageFromArray(volume.voxels.float().numpy())
     set_image_ijk_to_ras(moving, volume.ijk_to_ras, "the MRI")
     center = transform_lps_to_ras(np.eye(4))[:3, :3] @ slices.centers_ras_mm.mean(0).numpy()
@@ -65,7 +65,7 @@ def mutual_information(slices: UltrasoundSlices, volume: Volume, maps: AcousticM
     return transform_lps_to_ras(matrix)
 
 
-def _reconstruction(slices: UltrasoundSlices) -> tuple[sitk.Image, sitk.Image]:
+def reconstruction(slices: UltrasoundSlices) -> tuple[sitk.Image, sitk.Image]:
     """Mean of all pixels in each voxel of a grid around the slices, and the mask of the voxels that have any."""
     places, values = [], []
     row, column = np.mgrid[: slices.images.shape[1], : slices.images.shape[2]]
