@@ -13,6 +13,7 @@ from .live.patient import Patient
 from .live.patient_view import PatientView
 from .live.signal import Signal
 from .live.transducer_actions import TransducerActions
+from .looks.thumbnails import Thumbnails
 from .parameters.craniotomy import windowOf
 from .parameters.edited_anchors import editedAnchors
 from .views.image_layout import ImageLayout
@@ -33,6 +34,7 @@ class Session(VTKObservationMixin):
         image: LiveImage.
         errands: Errands.
         actions: TransducerActions.
+        thumbnails: Thumbnails.
         message: a sentence for the user, or "".
         isActive: True while the module is open.
     """
@@ -53,6 +55,7 @@ class Session(VTKObservationMixin):
         self.errands = Errands(self.patient, self.say, self._goOn)
         self.errands.changed.connect(self.changed.emit)
         self.actions = TransducerActions(self)
+        self.thumbnails = Thumbnails(self.say)
         self._patientView = PatientView(self.patient, self.say)
 
     @property

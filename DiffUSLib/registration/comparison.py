@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import ndimage
 from DiffUSLib.acoustics import AcousticMaps
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.rendering.renderer import Renderer
-from DiffUSLib.rendering.settings import look
+from DiffUSLib.rendering.settings import RenderSettings, look
 from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class SliceComparison:
         index: number of the slice.
         size_px: width and height of the images.
         device: of the renderer.
+        settings: the look; the clinical one without speckle by default. Its size in pixels does not count.
 
     Attributes:
         ultrasound: (H, W) float32 in [0, 1], probe at the top; 0 outside the fan.
@@ -44,9 +46,16 @@ class SliceComparison:
     """
 
     def __init__(
-        self, slices: UltrasoundSlices, maps: AcousticMaps, index: int, size_px: int = 360, device: str = "auto"
+        self,
+        slices: UltrasoundSlices,
+        maps: AcousticMaps,
+        index: int,
+        size_px: int = 360,
+        device: str = "auto",
+        settings: RenderSettings | None = None,
     ):
-        settings = look("clinical", speckle=False, width_px=size_px, height_px=size_px, near_field=False)
+        settings = settings or look("clinical", speckle=False, near_field=False)
+        settings = replace(settings, width_px=size_px, height_px=size_px)
         self._renderer = Renderer(maps, slices.probe, settings, device)
         self.transducer_to_ras = slices.transducer_to_ras[index]
         with torch.no_grad():

@@ -24,6 +24,7 @@ from .failures import failures
 loadingUi = []  # not empty while PySide's QUiLoader runs: it sets children as attributes, which PythonQt does not
 # singleShot: PythonQt, too, keeps QTimer's static method. The others are virtual: Qt would call the attribute.
 _KEPT_METHODS = {"singleShot", "sizeHint", "minimumSizeHint"}
+_VIRTUAL_TEXT = ("QProgressBar", "text")  # Qt calls it from setValue
 _INTEGERS = {"int", "uint", "qlonglong", "qulonglong"}
 _DOUBLES = {"double", "float"}
 
@@ -73,7 +74,8 @@ def patchProperties(qtClass):
     metaObject = qtClass.staticMetaObject
     for index in range(metaObject.propertyOffset(), metaObject.propertyCount()):
         metaProperty = metaObject.property(index)
-        if metaProperty.name() not in _KEPT_METHODS:
+        name = metaProperty.name()
+        if name not in _KEPT_METHODS and (qtClass.__name__, name) != _VIRTUAL_TEXT:
             setattr(qtClass, metaProperty.name(), _asAttribute(metaProperty))
 
 

@@ -132,6 +132,32 @@ def test_gain_brightens_and_paper_look_differs(host, placed):
     assert not placed.ui.gainSlider.enabled
 
 
+def test_dynamic_range_and_time_gain_are_the_looks_unless_set_by_hand(host, placed):
+    """The same pose rendered by the library's own defaults, then with the panel's values."""
+    import torch
+
+    from DiffUSLib import Renderer, look
+
+    def rendered(**changes):
+        session = placed.session
+        settings = look("clinical", samples=200, **changes)
+        image = Renderer(session.patient.maps, session.image.probe, settings)(
+            torch.from_numpy(session.transducer.pose().copy())
+        )
+        return ((image.image[0] * 254 + 1) * image.mask).round().numpy()
+
+    ui = placed.ui
+    assert np.abs(image_of(placed) - rendered()).max() <= 1
+    assert not ui.dynamicRangeSlider.enabled
+    assert not ui.timeGainSlider.enabled
+    ui.dynamicRangeSlider.value = 45
+    ui.timeGainSlider.value = 0.2
+    assert np.abs(image_of(placed) - rendered()).max() <= 1
+    wait_for_image(host, placed, ui.scaleByHandCheckBox.click)
+    assert ui.timeGainSlider.enabled
+    assert np.abs(image_of(placed) - rendered(dynamic_range_db=45.0, tgc_db_cm_mhz=0.2)).max() <= 1
+
+
 def test_frozen_image_stays(host, placed):
     import slicer
 
@@ -232,7 +258,8 @@ def test_what_the_module_made_is_not_offered_as_a_patient(host, placed):
 def test_every_setting_of_the_image_changes_it(host, placed):
     before = image_of(placed).copy()
     changes = (
-        ("dynamicRangeSlider", "value", 45), ("timeGainSlider", "value", 0.2), ("speckleCheckBox", "checked", False),
+        ("scaleByHandCheckBox", "checked", True), ("dynamicRangeSlider", "value", 45),
+        ("timeGainSlider", "value", 0.2), ("speckleCheckBox", "checked", False),
         ("propagationCombo", "currentIndex", 2), ("beamPlanesSpinBox", "value", 3), ("detailCombo", "currentIndex", 1),
         ("frequencySlider", "value", 4.0), ("fieldOfViewSlider", "value", 50),
     )  # fmt: skip

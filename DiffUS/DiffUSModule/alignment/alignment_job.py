@@ -1,7 +1,7 @@
 """What the thread of an alignment does; touches neither MRML nor Qt."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -136,10 +136,13 @@ class AlignmentJob:
         volume: VolumeCopy of the patient.
         maps: DiffUSLib's AcousticMaps of it.
         settings: keyword arguments of DiffUSLib's RegistrationSettings.
+        appearance: DiffUSLib's Appearance that the rendered images have, or None for the default. It does not
+            change what is found.
     """
 
-    def __init__(self, makeSlices, volume, maps, settings):
+    def __init__(self, makeSlices, volume, maps, settings, appearance=None):
         self._makeSlices, self._volume, self._maps, self._settings = makeSlices, volume, maps, settings
+        self._appearance = appearance
 
     def steps(self):
         """Generator of Snapshots; its return value is the Outcome."""
@@ -159,7 +162,10 @@ class AlignmentJob:
 
         slices, numbers, shownSlice = self._makeSlices()
         alignment = Alignment(self._volume.toLibrary(), slices, RegistrationSettings(**self._settings), self._maps)
-        comparison = SliceComparison(slices, self._maps, shownSlice)
+        look = None
+        if self._appearance is not None:
+            look = replace(self._appearance.settings(), speckle=False, near_field=False)
+        comparison = SliceComparison(slices, self._maps, shownSlice, settings=look)
         identity = torch.eye(4, dtype=torch.float64)
         yield Snapshot("start", 0, 0.0, identity.numpy(), comparison, comparison.rendered(identity[None])[0])
         shown = time.perf_counter()

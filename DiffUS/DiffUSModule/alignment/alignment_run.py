@@ -59,7 +59,7 @@ class AlignmentRun(VTKObservationMixin):
 
     # --- what the user does ------------------------------------------------------------------------------------------
 
-    def start(self, ultrasoundNode, patientNode, makeSlices, numbers, settings):
+    def start(self, ultrasoundNode, patientNode, makeSlices, numbers, settings, appearance=None):
         """Align; a result that the user has not decided on is dropped.
 
         Args:
@@ -68,6 +68,7 @@ class AlignmentRun(VTKObservationMixin):
             makeSlices: function for the thread, see AlignmentJob.
             numbers: of all frames that were read.
             settings: keyword arguments of DiffUSLib's RegistrationSettings.
+            appearance: see AlignmentJob.
 
         Raises:
             DiffUSError: if the volume cannot be used.
@@ -85,7 +86,7 @@ class AlignmentRun(VTKObservationMixin):
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)
         self._began = time.perf_counter()
         self._setState(State.WAITING)
-        self._makeJob = lambda maps: AlignmentJob(makeSlices, volume, maps, settings)
+        self._makeJob = lambda maps: AlignmentJob(makeSlices, volume, maps, settings, appearance)
         self._session.errands.withMaps(self._onPatientChanged)
         self._onPatientChanged()  # a volume that failed before tells nothing more
 

@@ -38,6 +38,18 @@ def readFan(shape, found, pixelMm):
     )
 
 
+def fanByHand(frames, parameters):
+    """The FanGeometry that the user set for UltrasoundFrames; None if it is to be looked for."""
+    if not parameters.fanByHand:
+        return None
+    import torch
+
+    from DiffUSLib import square_pixels
+
+    images, matrices = square_pixels(frames.images, torch.from_numpy(frames.imageToRas))
+    return readFan(parameters.fan, wholeImage(images.shape[1:]), pixelSize(matrices.numpy()))
+
+
 def wholeImage(shape):
     """A FanGeometry to start from where no fan was found: the whole image of this (rows, columns) shape."""
     from DiffUSLib import FanGeometry

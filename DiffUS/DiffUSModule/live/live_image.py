@@ -50,7 +50,11 @@ class LiveImage:
             self._active.setProbe(parameters.preset, probe)
         if self._active.transducer is None:  # settings need torch, whose import takes seconds: not before the first
             return
-        settings = renderSettingsFromParameters(parameters)
+        try:
+            settings = renderSettingsFromParameters(parameters)
+        except ValueError as error:
+            self._say(explain(error))
+            return
         if settings != self._settings:
             self._settings = settings
             self.renderer.setSettings(settings)

@@ -10,6 +10,7 @@ from slicer import (
     vtkMRMLScalarVolumeNode,
     vtkMRMLSegmentationNode,
     vtkMRMLSequenceBrowserNode,
+    vtkMRMLTextNode,
 )
 from slicer.i18n import tr as _
 from slicer.parameterNodeWrapper import WithinRange
@@ -47,16 +48,6 @@ class ProbeKind(Enum):
 
     def label(self):
         return {"curvilinear": _("Curvilinear"), "sector": _("Sector (phased)"), "linear": _("Linear")}[self.value]
-
-
-class Look(Enum):
-    """Named sets of image stages; values are DiffUSLib's names."""
-
-    CLINICAL = "clinical"
-    PAPER = "paper"
-
-    def label(self):
-        return {"clinical": _("Clinical scanner"), "paper": _("As in the DiffUS paper")}[self.value]
 
 
 class Propagation(Enum):
@@ -173,7 +164,9 @@ class DiffUSParameterNode:
     showHandles - interaction handles in the views.
     showPatient - the patient's surface in the 3D view.
     live - the image follows the transducer.
-    look, gain (dB), dynamicRange (dB), timeGain (dB/cm/MHz), speckle, propagation, beamPlanes, detail - the image.
+    look, ownLook - name of a shipped look, and the one of the scene that takes its place.
+    gain (dB), speckle, propagation, beamPlanes, detail - the image.
+    scaleByHand, dynamicRange (dB), timeGain (dB/cm/MHz) - whether the user's values replace those of the look.
     overlay - opacity of the image over the volume, 0 to 1.
     imageLayout - the layout with live image, reslice and 3D view is shown while the module is open.
     ultrasound - what is aligned: a sequence browser, an image or a 3D ultrasound volume.
@@ -182,6 +175,7 @@ class DiffUSParameterNode:
     needle - the transform NeedleToRas that the needle follows.
     showNeedle, needleLength (mm), needleDiameter (mm) - whether it is in the patient, and its size.
     streamPort, streamFollows - where programs find the image by OpenIGTLink; the transducer follows their pose.
+    matchWithVolume - the volume behind the ultrasound is used to match the look.
     overlayStyle, overlayShare - how ultrasound and rendered image are shown in one; share of the rendered one.
     """
 
@@ -200,8 +194,10 @@ class DiffUSParameterNode:
     showHandles: bool = True
     showPatient: bool = True
     live: bool = True
-    look: Look = Look.CLINICAL
+    look: str = "clinical"
+    ownLook: vtkMRMLTextNode
     gain: Annotated[float, WithinRange(-40.0, 40.0)] = 0.0
+    scaleByHand: bool = False
     dynamicRange: Annotated[float, WithinRange(20.0, 100.0)] = 60.0
     timeGain: Annotated[float, WithinRange(0.0, 2.0)] = 0.7
     speckle: bool = True
@@ -222,5 +218,6 @@ class DiffUSParameterNode:
     alignFrames: Annotated[int, WithinRange(1, 30)] = 7
     fan: FanShape
     fanByHand: bool = False
+    matchWithVolume: bool = True
     overlayStyle: OverlayStyle = OverlayStyle.CHECKERBOARD
     overlayShare: Annotated[float, WithinRange(0.0, 1.0)] = 0.5

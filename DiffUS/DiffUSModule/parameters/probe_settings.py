@@ -3,7 +3,8 @@
 import json
 from dataclasses import asdict
 
-from .parameter_node import Look, ProbeKind
+from ..looks.chosen_look import chosenAppearance
+from .parameter_node import ProbeKind
 
 IMAGE_SIZE_PX = 512
 PRESET_ATTRIBUTE = "DiffUS.Preset"
@@ -73,20 +74,34 @@ def storedProbe(transformNode):
 
 
 def renderSettingsFromParameters(parameters):
-    """DiffUSLib's RenderSettings. The look of the paper is fixed; the panel's image settings belong to the other."""
+    """DiffUSLib's RenderSettings. The look of the paper is fixed; the panel's image settings belong to the others.
+
+    Dynamic range and time gain are the look's, which makes up for the loss of the tissue that is seen, unless the user
+    sets them.
+
+    Raises:
+        DiffUSError: if there is no such look.
+    """
+    from dataclasses import replace
+
     from DiffUSLib import look
 
     size = {"width_px": IMAGE_SIZE_PX, "height_px": IMAGE_SIZE_PX}
-    if parameters.look == Look.PAPER:
+    appearance = chosenAppearance(parameters)
+    if appearance is None:
         return look("paper", **size)
-    return look(
+    settings = look(
         "clinical",
         samples=parameters.detail.value,
         gain_db=parameters.gain,
-        dynamic_range_db=parameters.dynamicRange,
-        tgc_db_cm_mhz=parameters.timeGain,
         speckle=parameters.speckle,
         propagation=parameters.propagation.value,
         elevation_planes=parameters.beamPlanes,
         **size,
     )
+    settings = appearance.settings(settings)
+    if parameters.scaleByHand:
+        settings = replace(
+            settings, dynamic_range_db=parameters.dynamicRange, tgc_db_cm_mhz=parameters.timeGain
+        )
+    return settings

@@ -7,6 +7,7 @@ from .align_section import AlignSection
 from .curve_section import CurveSection
 from .image_section import ImageSection
 from .keep_section import KeepSection
+from .match_section import MatchSection
 from .motion_section import MotionSection
 from .needle_section import NeedleSection
 from .one_open import OneOpen
@@ -17,5 +18,5 @@ from .volume_section import VolumeSection
 
 SECTIONS = (
     StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, NeedleSection,
-    KeepSection, StreamSection, AlignSection, OneOpen,
+    KeepSection, StreamSection, MatchSection, AlignSection, OneOpen,
 )  # fmt: skip

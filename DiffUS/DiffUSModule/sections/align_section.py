@@ -10,6 +10,7 @@ from ..alignment.chosen_ultrasound import ChosenUltrasound
 from ..alignment.ultrasound_source import readUltrasound
 from ..live import torch_status
 from ..live.transducer_placement import sliceViewNames
+from ..looks.chosen_look import chosenAppearance
 from ..parameters.parameter_node import OverlayStyle, ProbeKind
 from ..views.slice_planes import poseFromSlice
 from .alignment_result import AlignmentResult
@@ -193,7 +194,7 @@ class AlignSection(Section):
         else:
             makeSlices = alignment_job.framesOf(source, self._ultrasound.fan(parameters), parameters.alignFrames)
             numbers = source.numbers
-        self.run.start(node, parameters.volume, makeSlices, numbers, settings)
+        self.run.start(node, parameters.volume, makeSlices, numbers, settings, chosenAppearance(parameters))
 
     def _plane(self):
         """(1, 4, 4) array of the chosen slice view's plane, or None for planes along the axes."""
