@@ -35,7 +35,8 @@ class MatchSection(Section):
         self.fit.changed.connect(self.update)
         self.fit.failed.connect(session.say)
         session.thumbnails.changed.connect(self.update)
-        self._shownMatch = None
+        self._shownMatch, self._isUpdating = None, False
+        ui.matchUltrasoundSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onUltrasound)
         ui.matchButton.connect("clicked()", lambda: self.attempt(self.onMatch))
         ui.keepLookButton.connect("clicked()", lambda: self.attempt(self.onKeep))
         ui.saveLookButton.connect("clicked()", lambda: self.attempt(self.onSave))
@@ -54,6 +55,10 @@ class MatchSection(Section):
             self.session.thumbnails.want([name for name, _text in shippedLooks(isOpen)] + own)
         if ui.matchSection.collapsed:
             return
+        self._isUpdating = True
+        if ui.matchUltrasoundSelector.currentNode() is not parameters.ultrasound:
+            ui.matchUltrasoundSelector.setCurrentNode(parameters.ultrasound)
+        self._isUpdating = False
         setIfDifferent(ui.matchButton, "enabled", run.isBusy or parameters.ultrasound is not None)
         setIfDifferent(ui.matchButton, "text", _("Cancel") if run.isBusy else _("Fit"))
         for widget in (ui.matchUltrasoundSelector, ui.matchVolumeCheckBox, ui.matchNameEdit):
@@ -100,6 +105,12 @@ class MatchSection(Section):
         ui.matchCaption.text = _("The frame") if isAlone else _("The frame, the look before, and the fitted look")
 
     # --- the buttons -------------------------------------------------------------------------------------------------
+
+    def onUltrasound(self, node):
+        """The ultrasound of the alignment, too: a parameter can be connected to one widget only."""
+        isChanging = slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting()
+        if not self._isUpdating and not isChanging and self.session.parameters is not None:
+            self.session.parameters.ultrasound = node
 
     def onMatch(self):
         """Fit, starting from the look that is chosen; cancel while it runs."""
