@@ -92,7 +92,8 @@ def main() -> int:
         comparison = FrameComparison(slices, 0, volume, maps)
         looks = {} if arguments.without_fits else looks_for(name, pairs, known)
         table = table_one(comparison, looks)
-        print(f"\n{name}: {next(note for note in maps.notes if note.startswith('Anchors:'))}")
+        anchors = ", ".join(f"{anchor.tissue} at {anchor.intensity:.4g}" for anchor in maps.decision.anchors)
+        print(f"\n{name}: anchors {anchors}.")
         print(f"{'':<38}{'NCC':>7}{'SSIM':>7}{'MSE':>8}{'MAE':>8}")
         for row, (_, measured) in table.items():
             print(f"{row:<38}{measured.ncc:>7.3f}{measured.ssim:>7.3f}{measured.mse:>8.4f}{measured.mae:>8.4f}")
