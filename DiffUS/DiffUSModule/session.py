@@ -18,7 +18,7 @@ from .parameters.craniotomy import windowOf
 from .parameters.edited_anchors import editedAnchors
 from .views.image_layout import ImageLayout
 
-LONGEST_WAIT_S = 5.0
+LONGEST_WAIT_S = 20.0
 """For threads when the module goes away, so that none is within torch when Python ends."""
 
 

@@ -97,6 +97,7 @@ def test_sample_data_is_a_button_only(host):
     assert not hasattr(SampleData, "downloadSample")
 
 
+@pytest.mark.slow
 def test_a_script_ends_the_application_with_its_code(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -57,6 +57,7 @@ def test_anchors_agree_with_tissue_probability_maps(template):
     assert fluid_anchor.intensity < 0.6 * gray_anchor.intensity
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "modality", "order"),
     [
@@ -81,6 +82,7 @@ def test_real_volumes(shared_data, name, modality, order):
     assert float(maps.impedance[-1, 0, 0]) == pytest.approx(tissue("water").impedance_mrayl)
 
 
+@pytest.mark.slow
 def test_t1_and_t2_of_one_brain_agree_where_the_ventricles_are(shared_data):
     t1 = maps_from_mri(read(shared_data / "du7294_t1c.nii.gz"), "t1c")
     t2_volume = read(shared_data / "du7294_t2.nii.gz")
@@ -120,6 +122,7 @@ def test_anchors_of_what_shows_no_three_tissues_are_refused(phantom):
         measure_anchors(Volume(flat, phantom.t1.ijk_to_ras), "t1")
 
 
+@pytest.mark.slow
 def test_whole_head(phantom):
     maps = acoustic_maps(phantom.t1)
     labels = phantom.labels.voxels
@@ -134,6 +137,7 @@ def test_whole_head(phantom):
     assert any("bone and air alike" in note for note in maps.notes)
 
 
+@pytest.mark.slow
 def test_maps_are_differentiable_to_voxels(phantom):
     voxels = phantom.t1.voxels.clone().requires_grad_()
     maps_from_mri(Volume(voxels, phantom.t1.ijk_to_ras), "t1", anchors=ANCHORS).impedance.sum().backward()

@@ -34,6 +34,7 @@ def left_mm(correction, error, slices):
     return np.linalg.norm(moved.T - points, axis=1).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BASELINES)
 def test_baselines_undo_a_small_error_of_a_plain_scene(displaced, name):
     volume, maps, slices, error = displaced

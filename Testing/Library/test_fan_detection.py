@@ -28,6 +28,7 @@ def painted_fan(shape, apex, direction_deg, half_angle_deg, near, far, seed=0, b
     return np.minimum(image, 255).astype(np.uint8)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=4, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
 )

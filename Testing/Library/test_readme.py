@@ -36,6 +36,7 @@ def example(word):
     return found
 
 
+@pytest.mark.slow
 def test_the_python_example_runs_and_gives_a_pose_gradient(head, monkeypatch):
     monkeypatch.chdir(head)
     names = {}
@@ -45,6 +46,7 @@ def test_the_python_example_runs_and_gives_a_pose_gradient(head, monkeypatch):
     assert float(names["motion"].grad.abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_the_client_of_the_readme_gets_images_from_diffus_serve(head):
     pytest.importorskip("pyigtl")
     with socket.socket() as probe:

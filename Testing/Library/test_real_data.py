@@ -24,6 +24,7 @@ VOLUMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VOLUMES)
 @pytest.mark.parametrize("look_name", ["clinical", "paper"])
 def test_every_real_volume_renders(shared_data, name, look_name):
@@ -44,6 +45,7 @@ def test_every_real_volume_renders(shared_data, name, look_name):
     assert float(pose.grad[:3].abs().max()) > 0
 
 
+@pytest.mark.slow
 def test_ventricles_are_black_and_brain_is_not(shared_data):
     maps = acoustic_maps(read_volume(shared_data / "mni_icbm152_t1.nii.gz"))
     pose = look_at((48, -5, 62), (0, -10, 5))

@@ -445,6 +445,7 @@ def test_bad_settings_are_refused():
         RegistrationSettings(prior_mm=0.0)
 
 
+@pytest.mark.slow
 def test_another_volume_is_not_accepted(scene, aligned):
     volume, maps = blobs(seed=9)
     result = register(volume, aligned[2], RegistrationSettings(device="cpu"), maps)
@@ -497,6 +498,7 @@ def test_a_volume_of_ultrasound_is_put_right(scene):
     assert left < 0.7 < 3 < trust.mean_distance_mm(torch.eye(4), torch.linalg.inv(torch.from_numpy(error)), slices)
 
 
+@pytest.mark.slow
 def test_a_wrong_speed_of_sound_is_found(scene):
     """Images whose pixels are 3 % too small show tissue that is larger than they say."""
     volume, maps, slices = scene

@@ -126,6 +126,7 @@ def results(volume, slices):
     return both, left
 
 
+@pytest.mark.slow
 def test_tissues_move_toward_the_truth_and_the_pose_gets_no_worse(results):
     (plain, refined), (before, after) = results
     assert plain.tissue is None

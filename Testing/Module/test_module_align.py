@@ -36,6 +36,7 @@ def mean_error(case, image, number):
     return np.linalg.norm((targets @ (now - case.true[number]).T)[:, :3], axis=1).mean()
 
 
+@pytest.mark.slow
 def test_from_the_sequence_to_accept_and_revert(host, case, error):
     import slicer
 
@@ -87,6 +88,7 @@ def test_from_the_sequence_to_accept_and_revert(host, case, error):
     assert not ui.revertButton.enabled
 
 
+@pytest.mark.slow
 def test_fan_is_drawn_over_the_image_where_it_is(host, prepared, case, error):
     """The outline's corners against the simulator's fan, in the patient."""
     import slicer
@@ -104,6 +106,7 @@ def test_fan_is_drawn_over_the_image_where_it_is(host, prepared, case, error):
             assert distance < 1.0, (side, length)
 
 
+@pytest.mark.slow
 def test_fan_goes_where_the_correction_brings_its_image(host, prepared, case, error):
     """An image without transforms: the correction is the first."""
     import slicer
@@ -131,6 +134,7 @@ def test_fan_whose_face_is_a_point(host, prepared):
     assert readFan(shape, fan, 0.5) == fan
 
 
+@pytest.mark.slow
 def test_fan_by_hand_is_the_one_that_counts(host, prepared, case, error):
     import slicer
 
@@ -153,6 +157,7 @@ def test_fan_by_hand_is_the_one_that_counts(host, prepared, case, error):
     assert ui.fanOpeningSlider.value == pytest.approx(FIELD_OF_VIEW_DEG, abs=1)
 
 
+@pytest.mark.slow
 def test_score_is_one_plot_that_is_used_again(host, prepared, case, error):
     import slicer
 
@@ -171,6 +176,7 @@ def test_score_is_one_plot_that_is_used_again(host, prepared, case, error):
         assert view.GetPlotChartNodeID() == charts[0].GetID()
 
 
+@pytest.mark.slow
 def test_overlay_shows_both_images_at_the_place_of_the_ultrasound(host, prepared, case, error):
     """The squares of one color are the ultrasound itself, pixel by pixel in the patient."""
     import slicer
@@ -198,6 +204,7 @@ def test_overlay_shows_both_images_at_the_place_of_the_ultrasound(host, prepared
     assert slicer.util.arrayFromVolume(overlay)[0].shape == (shown.shape[0], 2 * shown.shape[1])
 
 
+@pytest.mark.slow
 def test_views_follow_the_image_as_the_sweep_plays_and_after_a_cancel(host, prepared, case, error):
     import slicer
 
@@ -218,6 +225,7 @@ def test_views_follow_the_image_as_the_sweep_plays_and_after_a_cancel(host, prep
     assert layers.GetBackgroundVolumeID() == image_of(browser).GetID()
 
 
+@pytest.mark.slow
 def test_correction_stays_below_what_moves_the_volume_too(host, prepared, case, error):
     """Ultrasound and volume under one more transform: it moves both, so the correction must not stand above it."""
     import slicer
@@ -239,6 +247,7 @@ def test_correction_stays_below_what_moves_the_volume_too(host, prepared, case, 
     assert place_of(image) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_one_image_under_its_transforms(host, prepared, case, error):
     import slicer
 
@@ -261,6 +270,7 @@ def test_one_image_under_its_transforms(host, prepared, case, error):
     assert section_of(prepared).run.outcome.report["frames_used"] == [0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_accepted", [True, False])
 def test_correction_is_reverted_another_day(host, prepared, case, error, tmp_path, is_accepted):
     import slicer
@@ -282,6 +292,7 @@ def test_correction_is_reverted_another_day(host, prepared, case, error, tmp_pat
     assert place_of(image) == pytest.approx(error @ case.tracked[0] @ case.image_to_transducer, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_plane_of_a_slice_view_through_a_volume(host, prepared, case):
     """A 3D ultrasound volume; the compared plane is that of the slice view."""
     import slicer
@@ -310,6 +321,7 @@ def test_plane_of_a_slice_view_through_a_volume(host, prepared, case):
     assert in_view[2, [0, 1, 3]] == pytest.approx([0, 0, 0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_another_patient_is_rejected_and_nothing_moves(host, prepared, case):
     """Speckle without anatomy: whatever fits, fits by chance."""
     random = np.random.default_rng(2)

@@ -122,6 +122,7 @@ def the_volume_itself(case, error):
     return slicer.util.getNode("MNI152")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make, words",
     [
@@ -187,6 +188,7 @@ def test_volume_that_failed_before_fails_again(host, prepared, case, error, monk
         assert prepared.ui.alignButton.text == "Align"
 
 
+@pytest.mark.slow
 def test_another_wish_while_the_volume_is_prepared(host, prepared, case, error):
     """Both want the maps; the alignment goes on, too."""
     choose(host, prepared, add_case(case, error))
@@ -270,6 +272,7 @@ def test_one_thread_at_a_time(host, running):
     wait_for_thread(host, widget)
 
 
+@pytest.mark.slow
 def test_panel_stays_alive(host, running):
     """While the thread works, the event loop turns often."""
     widget, _before = running
@@ -282,6 +285,7 @@ def test_panel_stays_alive(host, running):
     wait_for_thread(host, widget)
 
 
+@pytest.mark.slow
 def test_scene_closed_while_running(host, running):
     widget, _before = running
     host.close_scene()
@@ -290,6 +294,7 @@ def test_scene_closed_while_running(host, running):
     wait_for_thread(host, widget)
 
 
+@pytest.mark.slow
 def test_module_left_while_running(host, running):
     widget, before = running
     layout = 3
@@ -332,6 +337,7 @@ def test_module_reloaded_while_running(host, running):
     assert slicer.modules.DiffUSWidget.ui.alignButton.text == "Align"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["ultrasound", "image", "volume", "correction"])
 def test_what_it_works_on_is_deleted(host, running, which):
     import slicer
@@ -352,6 +358,7 @@ def test_what_it_works_on_is_deleted(host, running, which):
     wait_for_thread(host, widget)
 
 
+@pytest.mark.slow
 def test_tracking_that_moves_meanwhile_makes_the_result_void(host, prepared, case, error):
     import slicer
 

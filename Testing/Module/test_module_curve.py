@@ -49,6 +49,7 @@ def columns_of(series):
     return tuple(vtk_to_numpy(table.GetColumnByName(name)) for name in names)
 
 
+@pytest.mark.slow
 def test_curve_goes_through_its_anchors(host, head):
     """The plot's nodes, beside the live image; literature values of impedance at the intensities of the phantom."""
     import slicer
@@ -74,6 +75,7 @@ def test_curve_goes_through_its_anchors(host, head):
     assert not head.ui.curveButton.checked
 
 
+@pytest.mark.slow
 def test_edited_anchor_changes_image_and_curve_and_comes_back_with_the_scene(host, head, phantom, tmp_path):
     measured, before = cells(head), image_of(head).copy()
     assert [row[0] for row in measured] == ["cerebrospinal fluid", "gray matter", "white matter", "tumor"]
@@ -100,6 +102,7 @@ def test_edited_anchor_changes_image_and_curve_and_comes_back_with_the_scene(hos
     assert not head.ui.resetAnchorsButton.enabled
 
 
+@pytest.mark.slow
 def test_anchors_are_added_and_removed(host, head):
     measured = cells(head)
     head.ui.tissueCombo.currentText = "edema"
@@ -113,6 +116,7 @@ def test_anchors_are_added_and_removed(host, head):
     assert cells(head) == measured
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("column", "text", "words"), [(1, "bright", "not a number"), (1, "41.63", ""), (2, "-1", "above zero")]
 )
@@ -126,6 +130,7 @@ def test_impossible_anchor_is_a_sentence_and_changes_nothing(host, head, column,
     assert head.session.patient.maps is not None
 
 
+@pytest.mark.slow
 def test_anchors_belong_to_their_volume(host, head):
     """Another volume has its own; the edited ones are there when the first comes back."""
     from Testing.Module.test_module_placement import add_body

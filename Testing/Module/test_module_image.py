@@ -30,6 +30,7 @@ def first_bright_depth_mm(widget):
     return depth[center.argmax()]
 
 
+@pytest.mark.slow
 def test_bone_sphere_shows_at_its_depth_and_casts_a_shadow(placed):
     expected = 40.0 - SPHERE_RADIUS_MM
     assert first_bright_depth_mm(placed) == pytest.approx(expected, abs=2.0)  # voxels of 2 mm

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from Testing.Module.conftest import wait_for_image
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +27,7 @@ start()
 """
 
 
+@pytest.mark.slow
 def test_reopened_in_a_fresh_application_before_the_module_is(host, placed, tmp_path):
     wait_for_image(host, placed, placed.ui.addButton.click)
     assert placed.session.image.layout.isShown

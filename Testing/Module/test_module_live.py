@@ -210,6 +210,7 @@ def test_new_pixels_are_told_to_the_views_that_show_them_and_to_nobody_else(host
     assert counts == {"node": 0, **{name: int(mapped[name]) for name in slices}}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read from /proc")
 def test_leaving_the_module_gives_the_memory_back(host, placed):
     """Maps of 10 million voxels take 128 MB; they are computed again on return.

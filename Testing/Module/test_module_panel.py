@@ -95,6 +95,7 @@ def test_lengths_and_angles_have_units(widget):
         assert getattr(ui, name).suffix == suffix
 
 
+@pytest.mark.slow
 def test_opening_imports_no_torch(host):
     """In a process of its own: the panel opens, and torch is not even imported."""
     import subprocess
@@ -108,6 +109,7 @@ def test_opening_imports_no_torch(host):
     subprocess.run([sys.executable, "-c", script], cwd=MODULE_FOLDER.parent, check=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_module_opens_without_a_main_window(host):
     import subprocess
     import sys

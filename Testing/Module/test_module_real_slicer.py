@@ -240,6 +240,7 @@ def test_a_wrapped_note_on_the_fan_has_its_height(host, widget):
     widget.parent.hide()
 
 
+@pytest.mark.slow
 def test_the_anchors_stay_while_the_curve_is_computed(host):
     """Disabled, so that nothing is added to a curve that is not there."""
     from DiffUSLib import head_phantom

@@ -6,6 +6,7 @@ import pytest
 from Testing.Module.conftest import MODULE_FOLDER, Images, image_of, wait_for_image
 
 
+@pytest.mark.slow
 def test_three_clicks_to_the_image_and_tomorrow_again(host, tmp_path):
     import slicer
 
@@ -73,6 +74,7 @@ def test_restored_image_is_the_saved_one(host, placed, tmp_path):
     assert np.array_equal(image_of(placed), before)
 
 
+@pytest.mark.slow
 def test_own_test_of_the_module(host, widget):
     """The Test class that Slicer's Reload and Test runs."""
     import slicer
@@ -88,6 +90,7 @@ def test_sample_data_module_offers_the_heads(host, widget):
     assert labels.IsA("vtkMRMLLabelMapVolumeNode")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DiffUS head (CT)", "DiffUS head (labels)"])
 def test_other_samples_render(host, name):
     from SampleData import SampleDataLogic

@@ -49,6 +49,7 @@ def test_without_the_extension_one_sentence_says_how_to_get_it(host, placed):
     assert not placed.ui.portSpinBox.enabled
 
 
+@pytest.mark.slow
 def test_each_image_goes_out_once_with_its_place(host, streaming):
     widget, connector = streaming
     connector.hostSent.clear()
