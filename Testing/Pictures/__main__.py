@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-SCREENSHOTS = Path(__file__).resolve().parents[2] / "Resources" / "Screenshots"
+from Testing.Pictures.command import SCREENSHOTS
 
 
 def run(*arguments):

@@ -3,15 +3,16 @@
 python -m Testing.Pictures.match_picture [PNG]
 """
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
+from Testing.Pictures import command
+
 ROOT = Path(__file__).resolve().parents[2]
-PICTURE = ROOT / "Resources" / "Screenshots" / "match.png"
+PICTURE = command.SCREENSHOTS / "match.png"
 
 
 def write_picture(path):
@@ -59,13 +60,5 @@ def write_picture(path):
     return problems
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("path", type=Path, nargs="?", default=PICTURE)
-    problems = write_picture(parser.parse_args().path)
-    print(*problems, sep="\n")
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(write_picture, __doc__, PICTURE))

@@ -3,9 +3,10 @@
 python -m Testing.Pictures.needle_and_stream [FOLDER]       default: Resources/Screenshots
 """
 
-import argparse
 import sys
 from pathlib import Path
+
+from Testing.Pictures import command
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -44,13 +45,5 @@ def write_pictures(folder):
     return problems
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "Resources" / "Screenshots")
-    problems = write_pictures(parser.parse_args().folder)
-    print(*problems, sep="\n")
-    return 1 if problems else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command.run(write_pictures, __doc__, command.SCREENSHOTS))

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..live.torch_threads import oneTorchThread
+
 SECONDS_BETWEEN_IMAGES = 0.25
 """A rendered image takes about 20 ms; the eye does not need more of them."""
-
-_CPU_THREADS = 1
-"""The tensors are small: one thread is faster than several, and leaves the others to the views."""
 
 
 @dataclass(frozen=True)
@@ -146,14 +145,8 @@ class AlignmentJob:
 
     def steps(self):
         """Generator of Snapshots; its return value is the Outcome."""
-        import torch
-
-        kept = torch.get_num_threads()
-        torch.set_num_threads(_CPU_THREADS)
-        try:
+        with oneTorchThread():
             return (yield from self._steps())
-        finally:
-            torch.set_num_threads(kept)
 
     def _steps(self):
         import torch

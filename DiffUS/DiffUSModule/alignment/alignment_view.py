@@ -6,6 +6,7 @@ from slicer.i18n import tr as _
 
 from DiffUSLib import DiffUSError
 
+from ..scene.own_nodes import addNodeOfRole, nodeOfRole
 from ..scene.transducer import showAsUltrasound
 from ..views.aligned_slices import AlignedSlices
 from ..views.layout_switch import LayoutSwitch
@@ -70,10 +71,7 @@ class AlignmentView:
 
     def overlay(self):
         """The volume node of the overlay, or None."""
-        for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode"):
-            if node.GetAttribute("DiffUS.Role") == OVERLAY_ROLE:
-                return node
-        return None
+        return nodeOfRole("vtkMRMLScalarVolumeNode", OVERLAY_ROLE)
 
     def namePatient(self, patientNode, modality):
         """Call the patient's view by what it shows; see view_names.nameOfVolume."""
@@ -112,8 +110,7 @@ class AlignmentView:
         self._align(pose, (left, right, top, bottom), (left, left + share * (right - left), top, bottom))
 
     def _makeOverlay(self):
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", _("Ultrasound and rendered image"))
-        node.SetAttribute("DiffUS.Role", OVERLAY_ROLE)
+        node = addNodeOfRole("vtkMRMLScalarVolumeNode", OVERLAY_ROLE, _("Ultrasound and rendered image"))
         node.SetHideFromEditors(True)
         node.SetSaveWithScene(False)
         slicer.util.updateVolumeFromArray(node, np.zeros((1, 8, 8), np.uint8))

@@ -5,6 +5,7 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..scene.own_nodes import addModel, nodeOfRole, removeModel
 from ..scene.probe_models import linePolyData
 
 ROLE = "DiffUS.AlignmentFan"
@@ -39,37 +40,23 @@ class FanOutline:
 
     def follow(self, imageNode):
         """Hang it, if it is there, under what the image hangs under now."""
-        model = self._found()
+        model = nodeOfRole("vtkMRMLModelNode", ROLE)
         if model is not None:
             model.SetAndObserveTransformNodeID(imageNode.GetTransformNodeID())
 
     def hide(self):
         """Take it out of the scene."""
-        model = self._found()
-        if model is not None:
-            slicer.mrmlScene.RemoveNode(model)
-
-    def _found(self):
-        for node in slicer.util.getNodesByClass("vtkMRMLModelNode"):
-            if node.GetAttribute("DiffUS.Role") == ROLE:
-                return node
-        return None
+        removeModel(ROLE)
 
     def _model(self):
-        model = self._found()
+        model = nodeOfRole("vtkMRMLModelNode", ROLE)
         if model is not None:
             return model
-        model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Ultrasound fan"))
-        model.SetAttribute("DiffUS.Role", ROLE)
+        model = addModel(ROLE, _("Ultrasound fan"), COLOR)
         model.SetHideFromEditors(True)
-        model.SetSaveWithScene(False)
-        model.CreateDefaultDisplayNodes()
         display = model.GetDisplayNode()
-        display.SetSaveWithScene(False)
-        display.SetColor(*COLOR)
         display.SetLineWidth(2)
         display.SetLighting(False)
-        display.SetScalarVisibility(False)
         display.SetVisibility2D(True)
         display.SetSliceIntersectionThickness(2)
         # A flat line has no intersection with its own plane.

@@ -4,6 +4,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..scene.own_nodes import addNodeOfRole, nodeOfRole
+
 ROLE = "DiffUS.Score"
 STEP, SCORE = "Step", "Agreement"
 
@@ -49,13 +51,13 @@ class ScorePlot:
         self.table().Modified()
 
     def table(self):
-        return self._node("vtkMRMLTableNode", _("Alignment score"))
+        return _node("vtkMRMLTableNode", _("Alignment score"))
 
     def chart(self):
         """The chart node, with its one series."""
-        chart = self._node("vtkMRMLPlotChartNode", _("Alignment score chart"))
+        chart = _node("vtkMRMLPlotChartNode", _("Alignment score chart"))
         if chart.GetNumberOfPlotSeriesNodes() == 0:
-            series = self._node("vtkMRMLPlotSeriesNode", _("Agreement"))
+            series = _node("vtkMRMLPlotSeriesNode", _("Agreement"))
             series.SetPlotType(slicer.vtkMRMLPlotSeriesNode.PlotTypeScatter)
             series.SetMarkerStyle(slicer.vtkMRMLPlotSeriesNode.MarkerStyleNone)
             series.SetLineWidth(2.0)
@@ -67,13 +69,9 @@ class ScorePlot:
             chart.SetLegendVisibility(False)
         return chart
 
-    def _node(self, className, name):
-        for node in slicer.util.getNodesByClass(className):
-            if node.GetAttribute("DiffUS.Role") == ROLE:
-                return node
-        node = slicer.mrmlScene.AddNewNodeByClass(className, name)
-        node.SetAttribute("DiffUS.Role", ROLE)
-        return node
+
+def _node(className, name):
+    return nodeOfRole(className, ROLE) or addNodeOfRole(className, ROLE, name)
 
 
 def _addRow(data, gained):

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_CPU_THREADS = 1
-"""The tensors are small: one thread is often fastest, and leaves the others to the views."""
+from ..live.torch_threads import oneTorchThread
 
 MOST_FRAMES = 4
 """A look has few parameters: more frames take longer and change little."""
@@ -42,14 +41,8 @@ class MatchJob:
 
     def steps(self):
         """Generator of DiffUSLib's FitProgress; its return value is the Match."""
-        import torch
-
-        kept = torch.get_num_threads()
-        torch.set_num_threads(_CPU_THREADS)
-        try:
+        with oneTorchThread():
             return (yield from self._steps())
-        finally:
-            torch.set_num_threads(kept)
 
     def _steps(self):
         from dataclasses import replace

@@ -1,8 +1,9 @@
 """The needle in 3D, below the transform that it follows."""
 
-import slicer
 import vtk
 from slicer.i18n import tr as _
+
+from .own_nodes import addModel, nodeOfRole, removeModel
 
 ROLE = "DiffUS.Needle"
 COLOR = (0.75, 0.80, 0.88)
@@ -12,7 +13,7 @@ SIDES = 16
 
 def showNeedle(transform, lengthMm, diameterMm):
     """Show a needle whose tip is the transform's origin and whose shaft runs along its Z axis."""
-    model = _found() or _make()
+    model = nodeOfRole("vtkMRMLModelNode", ROLE) or _make()
     size = f"{lengthMm} {diameterMm}"
     if model.GetAttribute("DiffUS.Size") != size:
         model.SetAttribute("DiffUS.Size", size)
@@ -23,27 +24,12 @@ def showNeedle(transform, lengthMm, diameterMm):
 
 def hideNeedle():
     """Take it out of the scene."""
-    model = _found()
-    if model is not None:
-        slicer.mrmlScene.RemoveNode(model)
-
-
-def _found():
-    for node in slicer.util.getNodesByClass("vtkMRMLModelNode"):
-        if node.GetAttribute("DiffUS.Role") == ROLE:
-            return node
-    return None
+    removeModel(ROLE)
 
 
 def _make():
-    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Needle"))
-    model.SetAttribute("DiffUS.Role", ROLE)
-    model.SetSaveWithScene(False)  # it is made anew from the parameters
-    model.CreateDefaultDisplayNodes()
-    display = model.GetDisplayNode()
-    display.SetSaveWithScene(False)
-    display.SetColor(*COLOR)
-    display.SetVisibility2D(False)  # slices show what ultrasound shows of it
+    model = addModel(ROLE, _("Needle"), COLOR)
+    model.GetDisplayNode().SetVisibility2D(False)  # slices show what ultrasound shows of it
     return model
 
 

@@ -6,6 +6,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util.numpy_support import numpy_to_vtk
 
+from .own_nodes import addModel, nodeOfRole, removeModel
+
 ROLE = "DiffUS.PatientSurface"
 COLOR, OPACITY = (0.87, 0.72, 0.60), 0.35
 SURFACE = 0.5
@@ -44,34 +46,19 @@ def showSurface(surface, cellToRas):
     normals.SplittingOff()
     normals.AutoOrientNormalsOn()  # a mirrored grid turns the surface inside out
     normals.Update()
-    model = _found() or _make()
+    model = nodeOfRole("vtkMRMLModelNode", ROLE) or _make()
     model.SetAndObservePolyData(normals.GetOutput())
     return model
 
 
 def hideSurface():
     """Take the surface out of the scene."""
-    model = _found()
-    if model is not None:
-        slicer.mrmlScene.RemoveNode(model)
-
-
-def _found():
-    for node in slicer.util.getNodesByClass("vtkMRMLModelNode"):
-        if node.GetAttribute("DiffUS.Role") == ROLE:
-            return node
-    return None
+    removeModel(ROLE)
 
 
 def _make():
-    model = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLModelNode", _("Patient surface"))
-    model.SetAttribute("DiffUS.Role", ROLE)
-    model.SetSaveWithScene(False)  # it is made anew from the volume
-    model.CreateDefaultDisplayNodes()
+    model = addModel(ROLE, _("Patient surface"), COLOR)
     display = model.GetDisplayNode()
-    display.SetSaveWithScene(False)
-    display.SetColor(*COLOR)
     display.SetOpacity(OPACITY)
-    display.SetScalarVisibility(False)
     display.SetVisibility2D(False)
     return model

@@ -5,6 +5,8 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ..scene.own_nodes import addNodeOfRole, nodeOfRole
+
 CURVE_ROLE = "DiffUS.Curve"
 POINTS = 400
 MARGIN = 0.15
@@ -56,11 +58,8 @@ def plotCurve(maps, volumeName):
 
 
 def _chart():
-    charts = slicer.util.getNodesByClass("vtkMRMLPlotChartNode")
-    chart = next((node for node in charts if node.GetAttribute("DiffUS.Role") == CURVE_ROLE), None)
-    if chart is None:
-        chart = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLPlotChartNode", _("Impedance curve"))
-        chart.SetAttribute("DiffUS.Role", CURVE_ROLE)
+    className = "vtkMRMLPlotChartNode"
+    chart = nodeOfRole(className, CURVE_ROLE) or addNodeOfRole(className, CURVE_ROLE, _("Impedance curve"))
     if chart.GetNumberOfPlotSeriesNodes() != 2 or chart.GetNthPlotSeriesNode(1) is None:
         chart.RemoveAllPlotSeriesNodeIDs()
         for series in (_addSeries(_("Curve"), CURVE_COLOR), _addSeries(_("Anchors"), ANCHOR_COLOR)):
