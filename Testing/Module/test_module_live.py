@@ -219,18 +219,20 @@ def test_leaving_the_module_gives_the_memory_back(host, placed):
     not what the C library keeps of it for later.
     """
     ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 2**18)
-    placed.ui.volumeSelector.setCurrentNode(None)
     node = add_ct("Large", shape=(220, 220, 220))
-    host.leave_module()
-    gc.collect()
-    before = resident_mb()
-    host.enter_module("DiffUS")
     x, y, z = SPHERE_RAS_MM
 
     def choose():
         placed.ui.volumeSelector.setCurrentNode(node)
         place(placed, (x, y, z + 40), (x, y, z))
 
+    wait_for_image(host, placed, choose)  # code and buffers that any image needs from then on
+    placed.ui.volumeSelector.setCurrentNode(None)
+    host.leave_module()
+    host.process_events(0.1)
+    gc.collect()
+    before = resident_mb()
+    host.enter_module("DiffUS")
     wait_for_image(host, placed, choose)
     assert resident_mb() - before > 100
     host.leave_module()
