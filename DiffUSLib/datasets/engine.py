@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import dask
 from dask.distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from DiffUSLib.datasets.cohort import case_path, make_case
@@ -18,6 +19,8 @@ from DiffUSLib.io.extras import optional
 
 QUEUES = {"slurm": "SLURMCluster", "pbs": "PBSCluster"}
 _CONNECT_S = 15
+_KEPT_BYTES = 2**25
+"""As much as the C library of Linux allows."""
 _RETRIES = 3
 """A shard is given to another worker so often when one fails."""
 
@@ -71,11 +74,15 @@ def connected(workers: int | None = None, scheduler: str | None = None) -> Itera
 
 
 def _local(workers: int | None) -> LocalCluster:
+    # Dask has workers give freed memory back at once; images of a batch would get theirs anew page by page.
+    keep_memory = {"distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": _KEPT_BYTES}
+    keep_memory["distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_"] = _KEPT_BYTES
     try:
-        return LocalCluster(
-            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
-            silence_logs=logging.CRITICAL,  # what goes wrong in a worker is told here, in a sentence
-        )  # fmt: skip
+        with dask.config.set(keep_memory):
+            return LocalCluster(
+                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,  # what goes wrong in a worker is told here, in a sentence
+            )  # fmt: skip
     except OSError as error:
         raise DiffUSError(f"no worker can be started on this machine: {_first_line(error)}.") from None
 
