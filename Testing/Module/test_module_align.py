@@ -226,6 +226,23 @@ def test_views_follow_the_image_as_the_sweep_plays_and_after_a_cancel(host, prep
 
 
 @pytest.mark.slow
+def test_views_are_left_alone_after_the_module_went_away(host, prepared, case, error):
+    """Also with a result that nobody decided on: a module that is loaded again has views of the same names."""
+    import slicer
+
+    browser = add_case(case, error)
+    choose(host, prepared, browser)
+    align(host, prepared)
+    node = slicer.app.layoutManager().sliceWidget("DiffUSOverlay").mrmlSliceNode()
+    host.unload_module()
+    before = slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS())
+    browser.SetSelectedItemNumber(2)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    host.process_events(0.1)
+    assert np.array_equal(slicer.util.arrayFromVTKMatrix(node.GetSliceToRAS()), before)
+
+
+@pytest.mark.slow
 def test_correction_stays_below_what_moves_the_volume_too(host, prepared, case, error):
     """Ultrasound and volume under one more transform: it moves both, so the correction must not stand above it."""
     import slicer
