@@ -19,7 +19,13 @@ from DiffUSLib.rendering.settings import RenderSettings, look
 FORMAT = "DiffUS appearance"
 VERSION = 1
 DEFAULT, PAPER = "clinical", "paper"
-STRENGTH_LIMITS = {"interface_scatter_mm": (0.0, 1e6), "specular_mm": (0.0, 1e6), "dynamic_range_db": (10.0, 200.0)}
+STRENGTH_LIMITS = {
+    "interface_scatter_mm": (0.0, 1e6),
+    "specular_mm": (0.0, 1e6),
+    "dynamic_range_db": (10.0, 200.0),
+    "interface_width_mm": (0.0, 10.0),
+    "sulcus_scatter_mm": (0.0, 1e6),
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,8 @@ class Appearance:
     Args:
         name: shown to people.
         curves: by kind of axis ("mri", "ct", "labels"): what tissues are like; without one, as in the maps.
-        interface_scatter_mm, specular_mm, dynamic_range_db: as in `RenderSettings`.
+        interface_scatter_mm, specular_mm, dynamic_range_db, interface_width_mm, sulcus_scatter_mm: as in
+            `RenderSettings`.
         receiver: gain, resolution, clutter and gray map.
         source: which frames it was fitted to, or where its numbers come from.
 
@@ -44,6 +51,8 @@ class Appearance:
     dynamic_range_db: float = RenderSettings.dynamic_range_db
     receiver: Receiver = field(default_factory=Receiver)
     source: str = ""
+    interface_width_mm: float = RenderSettings.interface_width_mm
+    sulcus_scatter_mm: float = RenderSettings.sulcus_scatter_mm
 
     def __post_init__(self):
         self.settings()  # refuses curves that are none
@@ -58,9 +67,7 @@ class Appearance:
         """The settings of the clinical look, or those given, with this look; `gain_db` of the base is kept."""
         return replace(
             base or look("clinical"),
-            interface_scatter_mm=self.interface_scatter_mm,
-            specular_mm=self.specular_mm,
-            dynamic_range_db=self.dynamic_range_db,
+            **{name: getattr(self, name) for name in STRENGTH_LIMITS},
             receiver=self.receiver,
             curves=self.curves,
         )
@@ -76,6 +83,8 @@ class Appearance:
             settings.dynamic_range_db,
             settings.receiver,
             source,
+            settings.interface_width_mm,
+            settings.sulcus_scatter_mm,
         )
 
     def to_json(self) -> str:

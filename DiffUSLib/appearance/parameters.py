@@ -32,6 +32,7 @@ PRIORS = {
     "impedance_mrayl": Prior(0.015, 0.01, relative=True),
     "attenuation_db_cm_mhz": Prior(0.3, 0.2, relative=True),
     "interface_scatter_mm": Prior(0.7, relative=True),
+    "sulcus_scatter_mm": Prior(0.7, relative=True),
     "specular_mm": Prior(0.7, relative=True),
     "dynamic_range_db": Prior(0.25, relative=True),
     "gain_db": Prior(10.0),
@@ -45,7 +46,7 @@ attenuation by a third (the ranges of the tissue table's sources); scanners offe
 sliders of about +-20 dB; poor contact takes away all there is."""
 
 _CURVES = ("echogenicity_db", "impedance_mrayl", "attenuation_db_cm_mhz")
-_NUMBERS = ("interface_scatter_mm", "specular_mm", "dynamic_range_db")
+_NUMBERS = ("interface_scatter_mm", "sulcus_scatter_mm", "specular_mm", "dynamic_range_db")
 _RECEIVER = ("gain_db", "gamma", "depth_gain_db", "line_gain_db", "clutter_db")
 
 

@@ -29,7 +29,7 @@ from DiffUSLib.rendering.settings import RenderSettings
 
 STAGES: dict[str, dict[str, float | bool]] = {
     "backscatter": {"backscatter": False},
-    "interface-scatter": {"interface_scatter_mm": 0.0},
+    "interface-scatter": {"interface_scatter_mm": 0.0, "sulcus_scatter_mm": 0.0},
     "specular": {"specular_mm": 0.0},
     "attenuation": {"attenuation": False},
     "tgc": {"tgc_db_cm_mhz": 0.0},

@@ -18,6 +18,7 @@ from DiffUSLib.geometry.sampling import product, transform_points, transform_vec
 from DiffUSLib.probes.probe import Probe
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.rendering.image_formation import artifacts, display, point_spread
+from DiffUSLib.rendering.image_formation.interfaces import ThinInterfaces
 from DiffUSLib.rendering.image_formation.scatterers import ras_to_sites, scatterers
 from DiffUSLib.rendering.needle import Needle, needle_echo
 from DiffUSLib.rendering.propagation import log_two_way_transmission, propagate
@@ -195,6 +196,9 @@ class Renderer:
             axial_scale=receiver.axial_scale,
             lateral_scale=receiver.lateral_factor(self._depth_mm),
         )
+        self._thin = None
+        if settings.interface_width_mm > 0:
+            self._thin = ThinInterfaces(self._step_mm, self._spacing_mm, probe.lines, settings.interface_width_mm)
         self._receiver_log_gain = receiver.log_gain(probe.lines, self._depth_mm)
         self._ring_down = receiver.ring_down(self._depth_mm)
         self._convert = ScanConverter(probe, self.grid, settings.samples, self.dtype, device)
@@ -252,7 +256,7 @@ class Renderer:
         log_gain = self._log_gain(attenuation, echogenicity)
         # Scatterers are seen through the interfaces above them; the echoes of a propagation model already are.
         seen = (log_gain + log_two_way_transmission(impedance)).exp()
-        diffuse = settings.interface_scatter_mm * self._interface_density(impedance)
+        diffuse = self._interfaces(impedance)
         if settings.backscatter:
             diffuse = diffuse + _between(echogenicity)
         diffuse = diffuse * seen
@@ -324,6 +328,17 @@ class Renderer:
 
     def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
         return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
+
+    def _interfaces(self, impedance: torch.Tensor) -> torch.Tensor:
+        """Diffuse amplitude (B, L, N) of rough interfaces, and of sulci in an MRI, relative to white matter."""
+        settings = self.settings
+        if self._thin is None:
+            return settings.interface_scatter_mm * self._interface_density(impedance)
+        edges, sulci = self._thin(_between(impedance))
+        diffuse = settings.interface_scatter_mm * edges
+        if self.maps.axis is not None and self.maps.axis.kind == "mri":
+            diffuse = diffuse + settings.sulcus_scatter_mm * sulci
+        return diffuse
 
     def _interface_density(self, impedance: torch.Tensor) -> torch.Tensor:
         """Reflection per mm across the steepest direction in the image plane, |grad ln Z| / 2; (B, L, N) in 1/mm.

@@ -19,6 +19,8 @@ LIMITS = {
     "width_px": (4, 8192),
     "height_px": (4, 8192),
     "interface_scatter_mm": (0, 1e6),
+    "interface_width_mm": (0, 10),
+    "sulcus_scatter_mm": (0, 1e6),
     "specular_mm": (0, 1e6),
     "tgc_db_cm_mhz": (0, 20),
     "elevation_planes": (1, 64),
@@ -43,6 +45,10 @@ class RenderSettings:
         backscatter: echoes of the tissue between its interfaces.
         interface_scatter_mm: strength of the diffuse echo of rough interfaces, relative to white matter, for a
             reflection of 1 per mm of path; 0 switches it off.
+        interface_width_mm: standard deviation of the lines that rough interfaces are, before pulse and beam; 0: as
+            wide as impedance changes in the volume.
+        sulcus_scatter_mm: strength of the echo of pia and vessels in sulci of an MRI, on the same scale; only together
+            with a width.
         specular_mm: strength of the mirror-like echo of interfaces on the same scale; it follows the propagation
             model and falls with the cosine of the incidence angle.
         attenuation: loss in tissue on the way there and back.
@@ -72,6 +78,8 @@ class RenderSettings:
     height_px: int = 512
     backscatter: bool = True
     interface_scatter_mm: float = 500.0
+    interface_width_mm: float = 0.0
+    sulcus_scatter_mm: float = 0.0
     specular_mm: float = 100.0
     attenuation: bool = True
     tgc_db_cm_mhz: float | None = None
@@ -110,6 +118,8 @@ class RenderSettings:
 LOOKS = {
     "clinical": RenderSettings(
         interface_scatter_mm=clinical.INTERFACE_SCATTER_MM,
+        interface_width_mm=clinical.INTERFACE_WIDTH_MM,
+        sulcus_scatter_mm=clinical.SULCUS_SCATTER_MM,
         specular_mm=clinical.SPECULAR_MM,
         dynamic_range_db=clinical.DYNAMIC_RANGE_DB,
         receiver=clinical.RECEIVER,
