@@ -141,7 +141,9 @@ class DiffUSWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def initializeParameterNode(self):
         """Make sure that there is a parameter node, and take the first volume if none is chosen."""
-        self.setParameterNode(self.logic.getParameterNode())
+        parameterNode = self.logic.getParameterNode()
+        if self._parameterNode is None or parameterNode.parameterNode is not self._parameterNode.parameterNode:
+            self.setParameterNode(parameterNode)
         takeFirstVolume(self._parameterNode)
 
     def setParameterNode(self, parameterNode):

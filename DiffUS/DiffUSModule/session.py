@@ -1,5 +1,6 @@
 """Joins parameter node, patient, transducer, live image and views."""
 
+import qt
 import vtk
 from slicer.util import VTKObservationMixin
 
@@ -96,7 +97,7 @@ class Session(VTKObservationMixin):
         self.image.renderer.stop()
         self.image.layout.hide()
         self._patientView.close()
-        torch_status.releaseMemory()
+        qt.QTimer.singleShot(0, torch_status.releaseMemory)  # takes as long as the rest: in a turn of its own
 
     def close(self):
         """Before the module goes away."""

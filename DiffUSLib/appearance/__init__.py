@@ -1,4 +1,11 @@
-"""Looks of scanners: as an object and a file, and fitted to real frames."""
+"""Looks of scanners: as an object and a file, and fitted to real frames.
+
+What fits is imported when it is asked for: it needs SciPy's statistics, which take a second or more, and whoever
+only wants a look must not wait for them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from DiffUSLib.acoustics.tissue_curves import TissueCurves
 from DiffUSLib.appearance.appearance import (
@@ -8,8 +15,10 @@ from DiffUSLib.appearance.appearance import (
     look_settings,
     save_appearance,
 )
-from DiffUSLib.appearance.fit import FitProgress, FitResult, fit_appearance, fitted
-from DiffUSLib.appearance.frames import fit_to_frames
+
+if TYPE_CHECKING:
+    from DiffUSLib.appearance.fit import FitProgress, FitResult, fit_appearance, fitted
+    from DiffUSLib.appearance.frames import fit_to_frames
 
 __all__ = [
     "Appearance",
@@ -24,3 +33,17 @@ __all__ = [
     "look_settings",
     "save_appearance",
 ]
+
+_FITTING = {
+    "FitProgress": "fit",
+    "FitResult": "fit",
+    "fit_appearance": "fit",
+    "fitted": "fit",
+    "fit_to_frames": "frames",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _FITTING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_FITTING[name]}"), name)

@@ -10,6 +10,8 @@ to the transducer for a wave of amplitude 1, and are differentiable. Samples lie
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from DiffUSLib.errors import DiffUSError
@@ -94,34 +96,38 @@ def single_scatter(impedance: torch.Tensor) -> torch.Tensor:
     return reflection_coefficients(impedance) * log_two_way_transmission(impedance).exp()
 
 
-def reverberation(impedance: torch.Tensor) -> torch.Tensor:
+def reverberation(impedance: torch.Tensor, pause: Callable[[], None] | None = None) -> torch.Tensor:
     """Echoes in time, with all multiples at the depths where a scanner shows them.
 
     The coupled relations run in time in a Goupillaud medium: each sample is a layer with the same travel time, and
     echo k arrives after k + 1 two-way times. The transducer absorbs what returns. O(N^2) a scan line, all lines at
-    once.
+    once. `pause` is called before each of the N steps; what it raises ends them.
     """
-    reflection = reflection_coefficients(impedance)
-    count = reflection.shape[-1]
-    padded = torch.nn.functional.pad(reflection, (0, count % 2))  # an added interface without contrast changes nothing
-    even, odd = padded[..., 0::2], padded[..., 1::2]
+    reflection = reflection_coefficients(impedance).movedim(-1, 0)
+    count, lines = reflection.shape[0], reflection.shape[1:]
+    reflection = reflection.reshape(count, -1)  # interfaces first: those that count in a step lie together in memory
+    even, odd = reflection[0::2].contiguous(), _of_length(reflection[1::2], (count + 1) // 2)
     # Waves reach even interfaces at even half-steps and odd ones at odd half-steps, so each is updated in turn.
-    down, up = torch.ones_like(even[..., :1]), torch.zeros_like(even[..., :1])  # arriving at even interfaces
-    echoes = []
+    down, up = torch.ones_like(even[:1]), torch.zeros_like(even[:1])  # arriving at even interfaces
+    first, echoes = torch.zeros_like(down), []
     for step in range(count):
+        if pause is not None:
+            pause()
         # So many pairs of interfaces count: the wave has reached them, and what they send back arrives in time.
-        pairs = min(step + 1, count - step, even.shape[-1])
-        rising, sinking = _cross(even[..., :pairs], _of_length(down, pairs), _of_length(up, pairs))
-        echoes.append(rising[..., 0])
-        from_below = torch.nn.functional.pad(rising[..., 1:], (0, 1))
-        up, sinking = _cross(odd[..., :pairs], sinking, from_below)
-        down = torch.nn.functional.pad(sinking, (1, 0))
-    return torch.stack(echoes, dim=-1)
+        pairs = min(step + 1, count - step, even.shape[0])
+        rising, sinking = _cross(even[:pairs], _of_length(down, pairs), _of_length(up, pairs))
+        echoes.append(rising[0])
+        up, sinking = _cross(odd[:pairs], sinking, _of_length(rising[1:], pairs))
+        down = torch.cat([first, sinking])
+    return torch.stack(echoes, dim=-1).reshape(*lines, count)
 
 
 def _of_length(values: torch.Tensor, length: int) -> torch.Tensor:
-    """Values (..., N) cut to a length, or with zeros up to it."""
-    return torch.nn.functional.pad(values, (0, length - values.shape[-1]))
+    """Values (N, M) cut to a length N, or with zeros up to it (an interface without contrast changes nothing)."""
+    missing = length - values.shape[0]
+    if missing <= 0:
+        return values[:length]
+    return torch.cat([values, values.new_zeros(missing, values.shape[1])])
 
 
 def _cross(s: torch.Tensor, from_above: torch.Tensor, from_below: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -134,8 +140,14 @@ PROPAGATIONS = {"single_scatter": single_scatter, "steady_state": steady_state, 
 """Propagation models by name."""
 
 
-def propagate(impedance: torch.Tensor, model: str = "single_scatter", sign_convention: str = "energy_conserving"):
-    """Echoes (..., N) by the name of the model; the sign convention applies to "steady_state" only.
+def propagate(
+    impedance: torch.Tensor,
+    model: str = "single_scatter",
+    sign_convention: str = "energy_conserving",
+    pause: Callable[[], None] | None = None,
+) -> torch.Tensor:
+    """Echoes (..., N) by the name of the model; the sign convention applies to "steady_state" only, and `pause` to
+    "reverberation".
 
     Raises:
         DiffUSError: for an unknown model or sign convention.
@@ -144,4 +156,4 @@ def propagate(impedance: torch.Tensor, model: str = "single_scatter", sign_conve
         raise DiffUSError(f"the propagation '{model}' is unknown; choose one of {', '.join(PROPAGATIONS)}.")
     if model == "steady_state":
         return steady_state(impedance, sign_convention)
-    return PROPAGATIONS[model](impedance)
+    return reverberation(impedance, pause) if model == "reverberation" else single_scatter(impedance)

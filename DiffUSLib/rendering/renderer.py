@@ -6,6 +6,7 @@ import copy
 import functools
 import math
 import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,7 @@ class Renderer:
         self.dtype = dtype
         self.fallback = ""
         self.needle: Needle | None = None
+        self._pause: Callable[[], None] | None = None
         if dtype not in (torch.float32, torch.float64):
             raise DiffUSError(f"the renderer cannot compute in {dtype}; choose torch.float32 or torch.float64.")
         self._prepare_with_memory(choose_device(device)[0])
@@ -167,6 +169,14 @@ class Renderer:
         """This renderer with a needle in the patient, or without one. Costs nothing."""
         changed = copy.copy(self)
         changed.needle = needle
+        return changed
+
+    def with_pause(self, pause: Callable[[], None] | None) -> Renderer:
+        """This renderer, which calls `pause` between the parts of an image: what it raises ends the image. Costs
+        nothing.
+        """
+        changed = copy.copy(self)
+        changed._pause = pause
         return changed
 
     def _move_to_cpu(self) -> None:
@@ -323,11 +333,18 @@ class Renderer:
             moved = transform_vectors(medium.ras_to_index[None], displacement_mm.to(pose))[0]
         return sum(
             weight * medium.sample(self._points(pose, medium.ras_to_index, offset) + moved, channels)
-            for offset, weight in self._elevation
+            for offset, weight in self._planes()
         )
 
+    def _planes(self) -> Iterator[tuple[float, Any]]:
+        """Offsets in elevation sigmas, and weights; with a pause before each."""
+        for plane in self._elevation:
+            if self._pause is not None:
+                self._pause()
+            yield plane
+
     def _propagate(self, impedance: torch.Tensor) -> torch.Tensor:
-        return propagate(impedance, self.settings.propagation, self.settings.sign_convention)
+        return propagate(impedance, self.settings.propagation, self.settings.sign_convention, self._pause)
 
     def _interfaces(self, impedance: torch.Tensor) -> torch.Tensor:
         """Diffuse amplitude (B, L, N) of rough interfaces, and of sulci in an MRI, relative to white matter."""
@@ -403,7 +420,7 @@ class Renderer:
         matrix = ras_to_sites(self.probe.wavelength_mm, self.dtype, self.device)
         total = sum(
             weight * scatterers(self._points(pose, matrix, offset, between=True), seed)
-            for offset, weight in self._elevation
+            for offset, weight in self._planes()
         )
         return total / math.sqrt(sum(weight * weight for _, weight in self._elevation))
 

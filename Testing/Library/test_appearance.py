@@ -1,6 +1,8 @@
 """Looks: what they do to images, as files, and fitted to frames whose look is known."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -253,3 +255,13 @@ def test_a_fit_refuses_a_volume_elsewhere_and_one_without_tissues(matched):
         next(fit_appearance(slices, maps.at(moved)))
     with pytest.raises(DiffUSError, match="cannot be told apart"):
         next(fit_appearance(slices, replace(maps, axis=None)))
+
+
+def test_a_look_does_not_wait_for_what_fits_looks():
+    """The module takes looks on its main thread; SciPy's statistics take a second or more to import."""
+    code = (
+        "import sys, DiffUSLib; DiffUSLib.load_appearance('clinical');"
+        "print([name for name in ('scipy.stats', 'scipy.signal', 'scipy.optimize') if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output.strip() == "[]"

@@ -275,3 +275,22 @@ def test_the_papers_blur_grows_to_four_rays():
     resolved = slice(2, None)  # a Gaussian narrower than a ray cannot be seen in samples
     np.testing.assert_allclose(sigma[resolved], 4 * np.linspace(0, 1, 11)[resolved], atol=0.08)
     np.testing.assert_allclose(blurred.sum(dim=0), 1.0)
+
+
+@pytest.mark.parametrize(("settings", "least"), [({"elevation_planes": 3}, 6), ({"propagation": "reverberation"}, 42)])
+def test_an_image_can_be_ended_between_its_parts(settings, least):
+    """Three planes, each for tissue and for scatterers; or 40 steps in time, and one plane."""
+    maps = uniform_maps()
+    renderer = Renderer(maps, LINEAR, RenderSettings(samples=40, width_px=32, height_px=32, **settings))
+    pauses = []
+    image = renderer.with_pause(lambda: pauses.append(1))(POSE).image
+    assert torch.equal(image, renderer(POSE).image)
+    assert len(pauses) == least
+
+    def stop():
+        if len(pauses) == least + 3:
+            raise KeyError
+        pauses.append(1)
+
+    with pytest.raises(KeyError):
+        renderer.with_pause(stop)(POSE)

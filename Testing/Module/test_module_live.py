@@ -166,6 +166,48 @@ def test_previews_while_it_moves_and_the_full_image_at_rest(host, placed):
     assert np.array_equal(image_of(placed), frames[2].pixels)
 
 
+class HeldFollowUp:
+    """Has the thread stand still at a pause of the first full image that follows a preview, until `release`."""
+
+    def __init__(self, renderer):
+        self.entered, self._gate = threading.Event(), threading.Event()
+        real = renderer._maker.make
+
+        def make(wish, pause=None):
+            if pause is None or self.entered.is_set():
+                return real(wish, pause)
+
+            def held():
+                self.entered.set()
+                assert self._gate.wait(60)
+                pause()
+
+            return real(wish, held)
+
+        renderer._maker.make = make
+
+    def release(self):
+        self._gate.set()
+
+
+@pytest.mark.parametrize(("name", "value"), [("beamPlanesSpinBox", 3), ("propagationCombo", 2)])
+def test_a_new_pose_does_not_wait_for_the_full_image_of_the_last_preview(host, placed, name, value):
+    renderer = placed.session.image.renderer
+    renderer.PREVIEW_ABOVE_S = 0.0
+    frames = []
+    attribute = "value" if name.endswith("SpinBox") else "currentIndex"
+    wait_for_image(host, placed, lambda: setattr(getattr(placed.ui, name), attribute, value))
+    renderer.rendered.connect(frames.append)
+    follow_up = HeldFollowUp(renderer)
+    move(placed)
+    host.wait_until(follow_up.entered.is_set, 60)
+    wait_for_image(host, placed, lambda: (move(placed), follow_up.release()))
+    heights = [frame.wish.pose[2, 3] - frames[0].wish.pose[2, 3] for frame in frames]
+    assert [frame.wish.isPreview for frame in frames] == [True, True, False]
+    assert heights == pytest.approx([0.0, 1.0, 1.0])
+    assert placed.ui.messageLabel.text == ""
+
+
 def test_a_sweep_is_recorded_in_full_images(host, placed):
     renderer = placed.session.image.renderer
     renderer.PREVIEW_ABOVE_S = 0.0

@@ -209,6 +209,27 @@ def test_the_patient_is_seen_in_3d_where_its_volume_is(host, placed):
     assert surface() is None
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_surface_of_the_patient_looks_outward(host, widget, side):
+    """Normals and order of the corners, for a ball on a grid that may be mirrored."""
+    from DiffUSModule.scene.patient_surface import hideSurface, showSurface, surfaceOf
+    from vtk.util.numpy_support import vtk_to_numpy
+
+    axis = np.arange(24.0) - 11.5
+    radius = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
+    place = np.diag([3.0 * side, 3.0, 3.0, 1.0])
+    place[:3, 3] = -11.5 * place.diagonal()[:3]
+    model = showSurface(surfaceOf(np.clip(8.5 - radius, 0, 1).astype(np.float32)), place).GetPolyData()
+    points = vtk_to_numpy(model.GetPoints().GetData())
+    outward = points / np.linalg.norm(points, axis=1, keepdims=True)
+    assert np.linalg.norm(points, axis=1) == pytest.approx(24.0, abs=1.5)
+    assert (vtk_to_numpy(model.GetPointData().GetNormals()) * outward).sum(axis=1).min() > 0.8
+    corners = points[vtk_to_numpy(model.GetPolys().GetConnectivityArray()).reshape(-1, 3)]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert ((across * corners.mean(axis=1)).sum(axis=1) > 0).mean() > 0.99
+    hideSurface()
+
+
 def test_one_of_the_seldom_needed_parts_is_open_at_a_time(widget):
     from DiffUSModule.sections.one_open import EXCLUSIVE
 

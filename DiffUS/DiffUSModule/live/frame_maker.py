@@ -74,8 +74,8 @@ class FrameMaker:
     def __init__(self):
         self._renderers = {}
 
-    def make(self, wish):
-        """The Frame of a Wish."""
+    def make(self, wish, pause=None):
+        """The Frame of a Wish; `pause` is called now and then, and what it raises ends the work."""
         import torch
 
         from DiffUSLib import one_core_left_free
@@ -85,7 +85,7 @@ class FrameMaker:
             started = time.perf_counter()
             pose = torch.from_numpy(np.array(wish.pose, dtype=np.float64))
             coverage = float(renderer.coverage(pose)[0])
-            result = renderer.with_needle(_needleOf(wish))(pose)
+            result = renderer.with_needle(_needleOf(wish)).with_pause(pause)(pose)
             gray = (result.image[0] * 254.0 + 1.0) * result.mask
             pixels = gray.round().to(torch.uint8).cpu().numpy()
             place = result.grid.image_to_transducer().numpy()

@@ -1,5 +1,6 @@
 """Has the newest pose rendered, one image at a time, without holding up the panel."""
 
+import threading
 import time
 
 import qt
@@ -16,8 +17,8 @@ RATE_WINDOW = 20
 class LiveRenderer:
     """Renders in a thread when asked to; of the poses that come meanwhile the newest one is next.
 
-    Where a full image is slow, previews take its place while the transducer moves; the full image follows when it
-    rests.
+    Where a full image is slow, previews take its place while the transducer moves. A preview is followed by its full
+    image, which a new pose cuts short.
 
     Attributes:
         rendered: signal with a Frame.
@@ -35,9 +36,6 @@ class LiveRenderer:
     PREVIEW_ABOVE_S = 0.03
     """A full image that takes longer is slow."""
 
-    REST_S = 0.1
-    """The transducer rests if nothing was asked for in this time."""
-
     def __init__(self, pose, needle):
         self.rendered, self.failed = Signal(), Signal()
         self.allowsPreviews = True
@@ -45,7 +43,7 @@ class LiveRenderer:
         self._maps = self._probe = self._settings = None
         self._worker, self._maker, self._job = Worker(), FrameMaker(), None
         self._isWanted = self._isSharpWanted = self._isSlow = False
-        self._asked = 0.0
+        self._isFollowUp, self._newer = False, threading.Event()
         self._times = []
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -75,7 +73,8 @@ class LiveRenderer:
     def request(self):
         """Render soon. Any number of requests before that are one."""
         if self.isReady:
-            self._isWanted, self._asked = True, time.perf_counter()
+            self._isWanted = True
+            self._newer.set()
             if self._job is None:
                 self._timer.start(0)
 
@@ -108,6 +107,8 @@ class LiveRenderer:
             self._startNext()
 
     def _finish(self, job):
+        if self._isFollowUp and self._isWanted:  # cut short, or done too late: its preview was shown
+            return
         if job.error is not None:
             self._isSharpWanted = False
             self.failed.emit(job.error)
@@ -120,22 +121,30 @@ class LiveRenderer:
         self.rendered.emit(frame)
 
     def _startNext(self):
-        rest = self._asked + self.REST_S - time.perf_counter()
         if self._isWanted:
             isQuicker = previewSettings(self._settings) != self._settings
             self._start(self.allowsPreviews and self._isSlow and isQuicker)
-        elif self._isSharpWanted and rest > 0:
-            self._timer.start(int(rest * 1000) + 1)
         elif self._isSharpWanted:
-            self._start(False)
+            self._start(False, isFollowUp=True)
 
-    def _start(self, isPreview):
+    def _start(self, isPreview, isFollowUp=False):
         self._isWanted = self._isSharpWanted = False
+        self._isFollowUp = isFollowUp
+        self._newer.clear()
         try:
             wish = Wish(self._maps, self._probe, self._settings, self._pose(), isPreview, self._needle())
         except Exception as error:
             self.failed.emit(error)
             return
-        maker = self._maker
-        self._job = self._worker.submit(lambda: maker.make(wish))
+        maker, newer = self._maker, self._newer
+
+        def goOn():
+            if newer.is_set():
+                raise _CutShort
+
+        self._job = self._worker.submit(lambda: maker.make(wish, goOn if isFollowUp else None))
         self._timer.start(0)
+
+
+class _CutShort(Exception):
+    """A newer pose came before the full image of the last preview was done."""

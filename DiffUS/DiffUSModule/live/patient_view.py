@@ -1,5 +1,7 @@
 """Shows the patient in 3D, so that one sees where the transducer stands."""
 
+import qt
+
 from ..scene.patient_surface import hideSurface, showSurface, surfaceOf
 from .background import BackgroundTask
 from .messages import explain
@@ -28,7 +30,7 @@ class PatientView:
             self._task = BackgroundTask(lambda: _bodyOf(maps), self._onBody, self._onError)
         elif maps is not self._maps:
             self._maps = maps
-            self._show()
+            self._show(self._surface)
 
     def close(self):
         """Take it away."""
@@ -41,12 +43,12 @@ class PatientView:
     def _onBody(self, body):
         self._task = None
         share, self._cellToVoxels = body
-        self._surface = surfaceOf(share)
-        self._show()
+        self._surface = surface = surfaceOf(share)
+        qt.QTimer.singleShot(0, lambda: self._show(surface))  # in a turn of its own
 
-    def _show(self):
-        if self._surface is not None:
-            showSurface(self._surface, self._maps.ijk_to_ras.numpy() @ self._cellToVoxels)
+    def _show(self, surface):
+        if surface is not None and surface is self._surface:  # else it was taken away meanwhile
+            showSurface(surface, self._maps.ijk_to_ras.numpy() @ self._cellToVoxels)
 
     def _onError(self, error):
         self._task = None

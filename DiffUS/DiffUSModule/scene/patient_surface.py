@@ -41,10 +41,14 @@ def showSurface(surface, cellToRas):
     place = vtk.vtkTransformPolyDataFilter()
     place.SetTransform(transform)
     place.SetInputData(surface)
+    outward = place
+    if np.linalg.det(cellToRas) < 0:  # a mirrored grid turns the surface inside out
+        outward = vtk.vtkReverseSense()
+        outward.SetInputConnection(place.GetOutputPort())
     normals = vtk.vtkPolyDataNormals()
-    normals.SetInputConnection(place.GetOutputPort())
+    normals.SetInputConnection(outward.GetOutputPort())
     normals.SplittingOff()
-    normals.AutoOrientNormalsOn()  # a mirrored grid turns the surface inside out
+    normals.ConsistencyOff()  # the contour is: looking for it takes four times as long
     normals.Update()
     model = nodeOfRole("vtkMRMLModelNode", ROLE) or _make()
     model.SetAndObservePolyData(normals.GetOutput())
