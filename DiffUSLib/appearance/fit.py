@@ -20,14 +20,15 @@ from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import rigid_matrix
 from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
-_STEPS = 50
-_RATE = 0.15  # of a standard deviation of the prior
+_STEPS = 60
+_ITERATIONS = 2  # of a step
+_MEMORY = 30  # steps that the curvature of the posterior is estimated from
 _FOLDS = 2
 _BLOCK_LINES = 16
 LEAST_EXPLAINED = 0.3
 """Correlation, in parts of the frames kept back, below which the volume does not explain them: see `FitResult`."""
 
-_POSE_SPREAD_MM, _POSE_SPREAD_DEG, _POSE_RATE = 2.0, 2.0, 0.1
+_POSE_SPREAD_MM, _POSE_SPREAD_DEG = 2.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def fit_appearance(
             "match the look to the frames alone."
         )
     kind = maps.axis.kind
-    start = fit_start(start, maps, slices.probe.depth_mm)
+    start = _with_grain(slices, fit_start(start, maps, slices.probe.depth_mm))
     model = FrameModel(slices, maps, start.curves[kind])
     parameters = Parameters(start, kind)
     blocks = _blocks(model.weights)
@@ -136,8 +137,8 @@ def fit_appearance(
     model.poses = poses
     with torch.no_grad():
         likeness = model.likeness(model.expected(parameters.appearance(vector)))
-    fitted = _with_grain(slices, parameters.frozen(vector, name=name))
-    return FitResult(fitted, before, likeness, sum(explained) / len(explained), poses, time.monotonic() - began)
+    look = parameters.frozen(vector, name=name)
+    return FitResult(look, before, likeness, sum(explained) / len(explained), poses, time.monotonic() - began)
 
 
 def _with_grain(slices: UltrasoundSlices, appearance: Appearance) -> Appearance:
@@ -160,24 +161,30 @@ def fitted(fit: Generator[FitProgress, None, FitResult]) -> FitResult:
 def _climb(
     model: FrameModel, parameters: Parameters, weights: torch.Tensor, done: int, steps: int, stage: str, poses: bool
 ) -> Generator[FitProgress, None, tuple[torch.Tensor, torch.Tensor]]:
-    """Adam on the log-posterior; yields after each step, returns the vector and the poses (S, 4, 4)."""
+    """L-BFGS on the log-posterior; yields after each step, returns the vector and the poses (S, 4, 4)."""
     vector = torch.zeros(parameters.count, requires_grad=True)
     twists = torch.zeros(len(model.poses), 6, requires_grad=poses)
-    groups = [{"params": [vector], "lr": _RATE}]
-    if poses:
-        groups.append({"params": [twists], "lr": _POSE_RATE})
-    optimizer = torch.optim.Adam(groups)
-    decay = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, _STEPS, eta_min=0.1 * _RATE)
-    for step in range(_STEPS):
+    optimizer = torch.optim.LBFGS(
+        [vector, twists] if poses else [vector],
+        max_iter=_ITERATIONS,
+        history_size=_MEMORY,
+        line_search_fn="strong_wolfe",
+    )
+    likeness = 0.0
+
+    def closure() -> torch.Tensor:
+        nonlocal likeness
         optimizer.zero_grad()
-        moved = _moved(model.poses, twists) if poses else None
-        gray = model.expected(parameters.appearance(vector), moved)
+        gray = model.expected(parameters.appearance(vector), _moved(model.poses, twists) if poses else None)
         loss = misfit(gray, model.observed, weights, model.area_mm2) + parameters.penalty(vector)
         loss = loss + twists.square().sum() / 2
         loss.backward()
-        optimizer.step()
-        decay.step()
-        yield FitProgress(stage, done + step + 1, steps, model.likeness(gray.detach(), weights))
+        likeness = model.likeness(gray.detach(), weights)
+        return loss
+
+    for step in range(_STEPS):
+        optimizer.step(closure)
+        yield FitProgress(stage, done + step + 1, steps, likeness)
     return vector.detach(), _moved(model.poses, twists.detach()) if poses else model.poses
 
 

@@ -23,7 +23,6 @@ from DiffUSLib.ultrasound.observation import UltrasoundSlices, observe
 _SHADING_LINES, _SHADING_SAMPLES = 64, 96
 _SMOOTHING_MM = 1.0
 _MIDDLE_DB, _MOST_PIXELS = 10.0, 1024
-_LEAST_PIXELS = 2.5  # across a grain whose width can be measured
 _FWHM_OF_AVERAGE = 2 * math.sqrt(2 * math.log(2)) * math.sqrt(2)
 
 
@@ -56,17 +55,19 @@ def with_grain_of(slices: UltrasoundSlices, appearance: Appearance) -> Appearanc
     receiver = appearance.receiver
     for _ in range(3):  # widths of grain are not quite proportional to those of the beam
         own = _texture_of_even_tissue(replace(appearance, receiver=receiver), probe, pixel_mm)
-        axial = _median_ratio([t.axial_mm for t in textures], own.axial_mm, _LEAST_PIXELS * pixel_mm)
-        lateral = _median_ratio([t.lateral_mm for t in textures], own.lateral_mm, _LEAST_PIXELS * pixel_mm)
+        axial = _median_ratio([t.axial_mm for t in textures], own.axial_mm)
+        lateral = _median_ratio([t.lateral_mm for t in textures], own.lateral_mm)
         spread = own.grain / max(float(np.median([t.grain for t in textures])), 1e-3)
         depth_cm = (np.arange(DEPTHS) + 0.5) * probe.depth_mm / 10 / DEPTHS
         wanted = lateral * np.array([float(receiver.lateral_factor(torch.tensor(10 * d))) for d in depth_cm])
         known = np.isfinite(wanted)
         scale, growth = receiver.lateral_scale, receiver.lateral_growth_per_cm
-        if known.sum() >= 2:
-            growth, scale = np.polyfit(depth_cm[known], wanted[known], 1)
-            growth = max(float(growth), 0.0)
-            scale = float(np.mean(wanted[known] - growth * depth_cm[known]))
+        if known.any():
+            # Structures make grain seem wider, never narrower, and a line through two depths smears the third: growth
+            # beyond that of the beam counts only where all depths show it.
+            least = float(np.min(wanted[known]))
+            growth = max(float(np.polyfit(depth_cm, wanted, 1)[0]), 0.0) if known.all() else 0.0
+            scale = max(float(np.min(wanted[known] - growth * depth_cm[known])), 0.0) if growth else least
         # The autocorrelation of averaged noise is as wide as a Gaussian of sqrt(2) times the standard deviation.
         ratio = float(np.nanmedian(axial)) if np.isfinite(axial).any() else 1.0
         longer = float(np.nanmedian(own.axial_mm)) ** 2 * (ratio**2 - 1)
@@ -116,11 +117,11 @@ def _texture_of_even_tissue(appearance: Appearance, probe: Probe, pixel_mm: floa
     return frame_textures(UltrasoundSlices(images, mask, grid, pose[None], probe))[0]
 
 
-def _median_ratio(widths: list[np.ndarray], own: np.ndarray, least_mm: float) -> np.ndarray:
-    """(3,) median of the widths of frames over those rendered; NaN where none is known or pixels are too coarse."""
+def _median_ratio(widths: list[np.ndarray], own: np.ndarray) -> np.ndarray:
+    """(3,) median of the widths of frames over those rendered on such pixels; NaN where none is known."""
     stacked = np.stack(widths)
     medians = [np.median(column[np.isfinite(column)]) if np.isfinite(column).any() else np.nan for column in stacked.T]
-    return np.where(np.array(medians) >= least_mm, np.array(medians) / own, np.nan)
+    return np.array(medians) / own
 
 
 def _within(name: str, value: float) -> float:
