@@ -14,8 +14,9 @@ from DiffUSLib.evaluation.protocol import Experiment, case_of, patient_of, slice
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.io.frames import set_image_ijk_to_ras
 from DiffUSLib.registration import RegistrationSettings, UltrasoundSlices, register
-from DiffUSLib.registration.deformation import KNOTS_MM, Deformation, DeformationSettings
+from DiffUSLib.registration.deformation import Deformation, DeformationSettings
 from DiffUSLib.registration.error_map import WarpPosterior
+from DiffUSLib.registration.warp_fit import KNOTS_MM
 from DiffUSLib.simulator.cases import fan_targets
 from DiffUSLib.ultrasound.observation import DEFAULT_FRAMES
 

@@ -11,7 +11,7 @@ import torch
 
 from DiffUSLib.acoustics import AcousticMaps, acoustic_maps
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.geometry.bspline import Knots, SplineSum, Warp
+from DiffUSLib.geometry.bspline import Warp
 from DiffUSLib.geometry.sampling import Sampler, ras_to_index, transform_points
 from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration.alignment import RegistrationResult
@@ -19,18 +19,13 @@ from DiffUSLib.registration.correction import LEVER_MM, UNITS
 from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import MIDDLE, Objective
 from DiffUSLib.registration.search import told
-from DiffUSLib.registration.warp_prior import WarpPrior
+from DiffUSLib.registration.warp_fit import PRESSURE_MM, DeformationProgress, WarpFit
+from DiffUSLib.registration.warped_volume import warp_grid
 from DiffUSLib.rendering.device import choose_device
 from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
-KNOTS_MM = 15.0
-_MARGIN_MM = 25.0
-"""Around the fans, where the displacement fades away."""
 _SIZE_MM, _LENGTH_MM = 1.5, 25.0
 """Of the prior, tuned on simulated shifts of up to 5 mm (tier T4, seeds 1002 to 1004, which are not reported)."""
-_PRESSURE_MM, _PRESSURE_REACH_MM = 2.0, 25.0
-"""Standard deviation of how far a probe presses tissue away, and the depth over which that fades."""
-_ITERATIONS = {"halves": 14, "together": 10}
 _LEAST_VOLUME = 0.2
 """Smallest change of volume that tissue is believed to go through."""
 _GRID_MM = 5.0
@@ -65,15 +60,6 @@ class DeformationSettings:
         for name in ("size_mm", "length_mm"):
             if not getattr(self, name) > 0:
                 raise DiffUSError(f"{name} of a deformation is {getattr(self, name)}; it must be above zero.")
-
-
-@dataclass(frozen=True)
-class DeformationProgress:
-    """Where a deformation stands: "halves" or "together", the iteration from 0, and the log-posterior."""
-
-    stage: str
-    iteration: int
-    score: float
 
 
 @dataclass(frozen=True)
@@ -143,7 +129,8 @@ class Deformation:
         objective = yield from told(self.objective(MIDDLE), beginning)
         if self.settings.cavity is not None:
             objective = objective.without(_inside(self.settings.cavity, objective.sample_ends_ras_mm(self.units)))
-        self.fit = fit = WarpFit(objective, self.units, self.settings)
+        choices = self.settings
+        self.fit = fit = WarpFit(objective, self.units, choices.size_mm, choices.length_mm, choices.pressure)
         shares, gains, starts = objective.halves(), [], []
         for own, other in (shares, shares[::-1]):
             part = fit.of(own)
@@ -179,8 +166,8 @@ class Deformation:
                 "correction is kept."
             )
         lengths = np.linalg.norm(warp.displacement_mm(fit.ends[:, ::4, ::4].reshape(-1, 3)), axis=-1)
-        jacobian = warp.jacobian(grid_points(warp.knots, _GRID_MM))
-        pressed = float(numbers[-1, 0]) * _PRESSURE_MM if self.settings.pressure else None
+        jacobian = warp.jacobian(warp_grid(warp, _GRID_MM)[0])
+        pressed = float(numbers[-1, 0]) * PRESSURE_MM if self.settings.pressure else None
         return DeformationResult(
             warp=warp,
             is_better=is_better,
@@ -195,77 +182,6 @@ class Deformation:
         )
 
 
-class WarpFit:
-    """Log-posterior of a displacement, as independent standard normal numbers (count + 1, 3).
-
-    The last row's first number is the probe's pressure; without that, it stays 0.
-    """
-
-    def __init__(self, objective: Objective, units: torch.Tensor, settings: DeformationSettings):
-        self.objective, self.units, self._settings = objective, units, settings
-        self.ends = objective.sample_ends_ras_mm(units).numpy()
-        self.knots = Knots.around(self.ends.reshape(-1, 3), KNOTS_MM, _MARGIN_MM)
-        self.prior = WarpPrior(self.knots, settings.size_mm, settings.length_mm)
-        self._root = torch.from_numpy(self.prior.root)
-        self._weights = self.knots.weights(self.ends.reshape(-1, 3))
-
-    def of(self, part: Objective) -> WarpFit:
-        """The same of a part of the ultrasound (`Objective.halves`)."""
-        changed = object.__new__(WarpFit)
-        changed.__dict__ |= self.__dict__
-        changed.objective = part
-        changed.ends = part.sample_ends_ras_mm(self.units).numpy()
-        changed._weights = self.knots.weights(changed.ends.reshape(-1, 3))
-        return changed
-
-    def warp(self, numbers: torch.Tensor) -> Warp:
-        """The displacement of the tissue, without what the probe presses."""
-        return Warp(self.knots, (self._root @ numbers[:-1]).numpy())
-
-    def displacement(self, numbers: torch.Tensor) -> torch.Tensor:
-        """(S, L, N+1, 3) at the ends of the samples, differentiable."""
-        moved = SplineSum.apply(self._root @ numbers[:-1], self._weights).reshape(self.ends.shape)
-        if self._settings.pressure:
-            # What the probe pushed down stood nearer to it in the scan.
-            ends = torch.from_numpy(self.ends)
-            along = ends[:, :, -1] - ends[:, :, 0]
-            depth = (ends - ends[:, :, :1]).norm(dim=-1, keepdim=True)
-            away = (along / along.norm(dim=-1, keepdim=True)).unsqueeze(2)
-            moved = moved - numbers[-1, 0] * _PRESSURE_MM * torch.exp(-depth / _PRESSURE_REACH_MM) * away
-        return moved.float()
-
-    def similarity(self, numbers: torch.Tensor) -> float:
-        """Log-likelihood, without the prior."""
-        with torch.no_grad():
-            return float(self.objective.displaced_posterior(self.units, self.displacement(numbers)))
-
-    def posterior(self, numbers: torch.Tensor) -> torch.Tensor:
-        """() differentiable."""
-        likelihood = self.objective.displaced_posterior(self.units, self.displacement(numbers))
-        return likelihood.double() - 0.5 * numbers.square().sum()
-
-    def climb(self, stage: str, start: torch.Tensor | None) -> Generator[DeformationProgress, None, torch.Tensor]:
-        """L-BFGS. Yields after each iteration; returns the best numbers."""
-        first = torch.zeros(self.knots.count + 1, 3, dtype=torch.float64) if start is None else start.clone()
-        numbers = first.requires_grad_()
-        optimizer = torch.optim.LBFGS([numbers], max_iter=1, max_eval=4, line_search_fn="strong_wolfe")
-
-        def cost():
-            optimizer.zero_grad()
-            try:
-                value = -self.posterior(numbers)
-                value.backward()
-            except torch.OutOfMemoryError:
-                self.objective.go_on_on_cpu()
-                return cost()
-            return value
-
-        for iteration in range(_ITERATIONS[stage]):
-            value = optimizer.step(cost)
-            yield DeformationProgress(stage, iteration, -float(value.detach()))
-        return numbers.detach()
-
-
 def _inside(cavity: Volume, ends_ras_mm: torch.Tensor) -> torch.Tensor:
     """(S, L, N) bool: samples between ends (S, L, N+1, 3) that lie within a cavity."""
     middles = (ends_ras_mm[:, :, 1:] + ends_ras_mm[:, :, :-1]) / 2
@@ -276,16 +192,7 @@ def _inside(cavity: Volume, ends_ras_mm: torch.Tensor) -> torch.Tensor:
 
 def unfolded(warp: Warp) -> Warp:
     """The displacement, or as much of it as keeps tissue from folding."""
-    points = grid_points(warp.knots, _GRID_MM)
+    points = warp_grid(warp, _GRID_MM)[0]
     while float(warp.jacobian(points).min()) < _LEAST_VOLUME:
         warp = warp.scaled(0.8)
     return warp
-
-
-def grid_points(knots: Knots, spacing_mm: float) -> np.ndarray:
-    """(R, A, S, 3) points over the box in which splines do not vanish."""
-    axes = [
-        np.arange(first - 2 * knots.spacing_mm, first + (count + 1) * knots.spacing_mm + 1e-6, spacing_mm)
-        for first, count in zip(knots.first_ras_mm, knots.shape, strict=True)
-    ]
-    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)

@@ -13,7 +13,8 @@ from scipy.special import gammaincinv
 from DiffUSLib.geometry.bspline import Warp
 from DiffUSLib.geometry.pose import rigid_matrix
 from DiffUSLib.geometry.volume import Volume
-from DiffUSLib.registration.deformation import Deformation, WarpFit
+from DiffUSLib.registration.deformation import Deformation
+from DiffUSLib.registration.warp_fit import WarpFit
 from DiffUSLib.registration.warped_volume import warp_grid
 
 CALIBRATION = 1.1
@@ -57,7 +58,7 @@ class WarpPosterior:
 
     def __init__(self, fit: WarpFit, numbers: torch.Tensor, calibration: float = CALIBRATION):
         self.fit, self.calibration = fit, calibration
-        self._mix, self._scale, gram = _information(fit, fit.displacement(numbers))
+        self._mix, self._precision, gram = _information(fit, fit.displacement(numbers))
         precision = np.kron(np.eye(3), fit.prior.precision) + gram
         self.covariance = linalg.cho_solve(linalg.cho_factor(precision), np.eye(len(precision)))
         """(3 count, 3 count) of the coefficients, those along R first."""
@@ -98,7 +99,7 @@ class WarpPosterior:
         objective = self.fit.objective.seen_from(transducer_to_ras[None])
         view = self.fit.of(objective)
         gradients = _gradients(view, torch.zeros(view.ends.shape, dtype=torch.float32), self._mix)
-        rows = _rows(view, gradients, _VIEW_BLOCK) * np.sqrt(self._scale)
+        rows = _rows(view, gradients, _VIEW_BLOCK) * np.sqrt(self._precision)
         seen = rows @ self.covariance
         inner = np.eye(len(seen)) + seen @ rows.T
         return self.covariance - seen.T @ linalg.solve(inner, seen, assume_a="pos")
@@ -133,21 +134,20 @@ def length_quantiles(spread: np.ndarray, shares: tuple[float, ...]) -> np.ndarra
 
 
 def _information(fit: WarpFit, displacement: torch.Tensor) -> tuple[torch.Tensor, float, np.ndarray]:
-    """The mix of the channels, the independent samples per squared residual, and the information of the images on
-    the coefficients (3 count, 3 count)."""
-    residual = fit.objective.displaced_residual(fit.units, displacement)
-    power = float((residual.target - residual.expected).square().sum())
-    scale = residual.evidence / power
-    rows = _gradients(fit, displacement, residual.mix)
+    """The mix of the channels, the mean of the independent samples per squared residual, and the information of the
+    images on the coefficients (3 count, 3 count)."""
+    explained = fit.objective.displaced(fit.units, displacement)
+    rows = _gradients(fit, displacement, explained.mix) * explained.precision.double().sqrt().unsqueeze(-1).numpy()
     weights, products = _blocks(fit, rows)
     count = fit.knots.count
     gram = np.zeros((3 * count, 3 * count))
     for a in range(3):
         for b in range(a, 3):
-            part = (weights.T @ sparse.diags(products[:, a, b]) @ weights).toarray() * scale
+            part = (weights.T @ sparse.diags(products[:, a, b]) @ weights).toarray()
             gram[a * count : (a + 1) * count, b * count : (b + 1) * count] = part
             gram[b * count : (b + 1) * count, a * count : (a + 1) * count] = part.T
-    return residual.mix, scale, gram
+    counted = explained.precision[explained.precision > 0]
+    return explained.mix, float(counted.mean()), gram
 
 
 def _gradients(fit: WarpFit, displacement: torch.Tensor, mix: torch.Tensor) -> np.ndarray:
@@ -155,9 +155,7 @@ def _gradients(fit: WarpFit, displacement: torch.Tensor, mix: torch.Tensor) -> n
     slopes = []
     for axis in torch.eye(3):
         up, down = (
-            torch.einsum(
-                "scln,c->sln", fit.objective.displaced_residual(fit.units, displacement + step * axis).parts, mix
-            )
+            torch.einsum("scln,c->sln", fit.objective.displaced(fit.units, displacement + step * axis).parts, mix)
             for step in (_STEP_MM, -_STEP_MM)
         )
         slopes.append((up - down) / (2 * _STEP_MM))

@@ -15,7 +15,7 @@ from DiffUSLib.geometry.sampling import transform_points
 from DiffUSLib.registration.correction import correction_matrix, image_scale
 from DiffUSLib.registration.features import Features, SmoothAnatomy
 from DiffUSLib.similarity import regression
-from DiffUSLib.similarity.regression import detail
+from DiffUSLib.similarity.regression import regressed
 from DiffUSLib.ultrasound.observation import UltrasoundSlices, observe
 
 INDEPENDENT_SAMPLES = 60.0
@@ -52,25 +52,18 @@ SHARP = Scale(0.4, 0.5, 64, 96, (15, 21))  # smoothing takes from interfaces wha
 
 
 @dataclass(frozen=True)
-class Residual:
-    """A regression of the ultrasound on channels of what is expected.
+class Explained:
+    """What channels explain of the ultrasound after a displacement.
 
     Args:
-        target: (S, L, N) detail of the ultrasound.
         parts: (S, C, L, N) detail of the channels.
         mix: (C,) their weights.
-        evidence: number of independent samples that these count for.
+        precision: (S, L, N) independent samples per square of what they leave.
     """
 
-    target: torch.Tensor
     parts: torch.Tensor
     mix: torch.Tensor
-    evidence: float
-
-    @property
-    def expected(self) -> torch.Tensor:
-        """(S, L, N) what the channels explain."""
-        return torch.einsum("scln,c->sln", self.parts, self.mix)
+    precision: torch.Tensor
 
 
 def _going_on_without_gpu_memory(method):
@@ -193,16 +186,13 @@ class Objective:
         RAS, of which gradients can be taken. The prior of the correction does not count."""
         return self._evidence * self._regressed(self._displaced(units, displacement_mm))[0]
 
-    def displaced_residual(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> Residual:
-        """What the channels leave unexplained after one correction (7,) and a displacement (S, L, N+1, 3)."""
+    def displaced(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> Explained:
+        """What the channels explain after one correction (7,) and a displacement (S, L, N+1, 3)."""
         with torch.no_grad():
             channels = self._displaced(units, displacement_mm)
             values, weights = self._values.to(channels), self._weights.to(channels)
-            target = detail(values[:, None], weights, self._window)[:, 0]
-            parts = detail(channels, weights, self._window)
-            flat = parts.transpose(0, 1).flatten(1).T
-            mix = torch.linalg.lstsq(flat.double().cpu(), target.reshape(-1, 1).double().cpu()).solution[:, 0]
-            return Residual(target.cpu(), parts.cpu(), mix.float(), self._evidence)
+            found = regressed(channels, values, weights, self._window, len(self._poses))
+            return Explained(found.parts.cpu(), found.mix[0].cpu(), self._evidence * found.precision().cpu())
 
     def _displaced(self, units: torch.Tensor, displacement_mm: torch.Tensor) -> torch.Tensor:
         return self._features(self._poses_of(units[None]), self._gain, displacement_mm)

@@ -64,23 +64,55 @@ def test_lc2_of_a_linear_combination_is_one_whatever_its_signs():
         assert value.item() > 0.95
 
 
-def test_regression_equals_the_r_squared_of_one_least_squares_fit():
-    """Two slices that share their weights against numpy's solution on windows subtracted pixel by pixel."""
+def reference_regression(channels, fixed, mask, half):
+    """Of images (S, C, H, W) and (S, H, W), window by window, by NumPy's least squares."""
+
+    def over_windows(image, function):
+        filled = np.zeros_like(image)
+        for place, area in windows(mask, half):
+            filled[place] = function(image[place], image[area][mask[area]])
+        return filled
+
+    def detail_of(image):
+        return over_windows(image, lambda here, around: here - around.mean())
+
+    def power_of(image):
+        return over_windows(image, lambda here, around: (around**2).mean())
+
+    details = np.stack([detail_of(image) for image in fixed])
+    parts = np.stack([[detail_of(channel) for channel in image] for image in channels])
+    powers = np.stack([power_of(image) for image in details])
+    most = 10 * np.median(powers[:, mask])
+    weights = 1 / (1 + powers[:, mask].ravel() / most)
+    design = np.stack([parts[:, channel][:, mask].ravel() for channel in range(parts.shape[1])], axis=1)
+    mix = np.linalg.lstsq(design * weights[:, None], details[:, mask].ravel() * weights, rcond=None)[0]
+    left = details - np.einsum("schw,c->shw", parts, mix)
+    noises = np.stack([power_of(image) for image in left])
+    return -0.5 * np.log((noises / (1 + noises / most))[:, mask].sum() / (powers / (1 + powers / most))[:, mask].sum())
+
+
+def test_regression_equals_a_weighted_least_squares_fit_and_the_power_that_it_leaves():
+    """Two slices that share their weights against NumPy, window by window."""
     images = textures(count=6, seed=14)
     fixed = [images[4] + 0.8 * images[0] - images[1], images[5] + 0.8 * images[2] - images[3]]
+    fixed[0][10:16, 20:26] -= 20.0  # a hole
     mask = fan_mask()
-
-    def without_window(image):
-        return np.array([image[place] - image[area][mask[area]].mean() for place, area in windows(mask, 4)])
-
-    design = np.stack([without_window(image) for image in images[:4]]).reshape(2, 2, -1).transpose(1, 0, 2)
-    design, target = design.reshape(2, -1).T, np.concatenate([without_window(image) for image in fixed])
-    residual = target - design @ np.linalg.lstsq(design, target, rcond=None)[0]
-    expected = -0.5 * np.log((residual**2).sum() / (target**2).sum())
-    moving = tensor(*images[:4]).reshape(2, 2, 40, 44)
-    value = regression(moving, tensor(*fixed), torch.from_numpy(mask), window=(9, 9), joint=2)
+    moving = np.stack(images[:4]).reshape(2, 2, 40, 44)
+    value = regression(torch.from_numpy(moving), tensor(*fixed), torch.from_numpy(mask), window=(9, 9), joint=2)
     assert value.shape == (1,)
-    assert value.item() == pytest.approx(expected, rel=5e-3)
+    assert value.item() == pytest.approx(reference_regression(moving, fixed, mask, 4), rel=5e-3)
+
+
+@pytest.mark.parametrize("depth", [3.0, 30.0])
+def test_a_hole_that_no_volume_explains_does_not_hide_the_right_place(depth):
+    """However deep: a least-squares fit of the whole image would prefer the place whose edge runs along the hole's."""
+    clean, noise, other = textures(count=3, seed=16, smooth=2.0)
+    hole = np.zeros_like(clean)
+    hole[16:22, 18:24] = -depth
+    fixed, mask = tensor(clean + 0.5 * noise + hole), torch.from_numpy(fan_mask())
+    alike = other + 0.3 * ndimage.gaussian_filter(hole, 2.0)
+    right, wrong = (regression(tensor(image), fixed, mask, window=(9, 9)).item() for image in (clean, alike))
+    assert right > wrong
 
 
 def test_gradient_magnitude_equals_numpy():
