@@ -133,7 +133,8 @@ class Features:
 
     1. the renderer's log power without speckle: tissue, interfaces, attenuation and shadows;
     2. the length of the gradient of `edge_values`: edges whatever their direction and the sign of their echo;
-    3. its square along the beam over that length: edges by the squared cosine of incidence.
+    3. its square along the beam over that length: edges by the squared cosine of incidence;
+    4. `edge_values` themselves: how bright a tissue is against others, which the renderer may have wrong.
 
     Args:
         anatomy: smoothed to the scale wanted.
@@ -191,7 +192,7 @@ class Features:
     def __call__(
         self, transducer_to_ras: torch.Tensor, gain=1.0, displacement_mm: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B, 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power.
+        """(B, 4, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power.
 
         The displacement (B, L, N+1, 3) in RAS leads from where sound meets tissue to where the volume has it.
         """
@@ -206,7 +207,7 @@ class Features:
         intensity, edge = self._sample(points)
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
         # A twentieth of the typical edge keeps flat regions from dividing by zero.
-        return torch.stack([rendered, edge, along.square() / (edge + 0.05)], dim=1)
+        return torch.stack([rendered, edge, along.square() / (edge + 0.05), intensity], dim=1)
 
     def sample_ends_mm(self) -> torch.Tensor:
         """(L, N+1, 3) in the Transducer frame: where a displacement is wanted."""
