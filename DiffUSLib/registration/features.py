@@ -158,6 +158,7 @@ class Features:
         )
         self._anatomy, self._probe, self._step_mm = anatomy, probe, probe.depth_mm / samples
         self._render = Renderer(anatomy.maps, probe, settings, device=device)
+        self._with_brightness = True
         self._prepare(self._render.device)
 
     def _prepare(self, device: torch.device) -> None:
@@ -182,8 +183,12 @@ class Features:
         return changed
 
     def with_maps(self, maps: AcousticMaps) -> Features:
-        """The same for other acoustic maps on the same grid; gradients reach them if they ask for it."""
+        """The same for other acoustic maps on the same grid; gradients reach them if they ask for it.
+
+        Without the fourth channel, which would explain in their place what tissues are to explain.
+        """
         changed = copy.copy(self)
+        changed._with_brightness = False
         changed._render = self._render.changed_to(
             maps=maps, settings=replace(self._render.settings, point_spread=True)
         )
@@ -192,7 +197,7 @@ class Features:
     def __call__(
         self, transducer_to_ras: torch.Tensor, gain=1.0, displacement_mm: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """(B, 4, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power.
+        """(B, 4 or 3, L, N) of poses (B, 4, 4); the gain is a factor of the rendered power.
 
         The displacement (B, L, N+1, 3) in RAS leads from where sound meets tissue to where the volume has it.
         """
@@ -207,7 +212,8 @@ class Features:
         intensity, edge = self._sample(points)
         along = torch.gradient(intensity, spacing=self._step_mm, dim=-1)[0]
         # A twentieth of the typical edge keeps flat regions from dividing by zero.
-        return torch.stack([rendered, edge, along.square() / (edge + 0.05), intensity], dim=1)
+        channels = [rendered, edge, along.square() / (edge + 0.05)]
+        return torch.stack([*channels, intensity] if self._with_brightness else channels, dim=1)
 
     def sample_ends_mm(self) -> torch.Tensor:
         """(L, N+1, 3) in the Transducer frame: where a displacement is wanted."""
