@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         optional(package, "dataset")
     from DiffUSLib.datasets.engine import connected, make_cohort, make_dataset
     from DiffUSLib.datasets.recipe import read_recipe
+    from DiffUSLib.datasets.shards import volume_sentences
 
     recipe = read_recipe(arguments.recipe)
     began = time.monotonic()
@@ -55,4 +56,5 @@ def run(arguments: argparse.Namespace) -> None:
             )
         for cases in make_cohort(recipe, Path(arguments.output), client):
             print(f"case {cases} of {recipe.cohort.cases if recipe.cohort else 0}", file=sys.stderr, flush=True)
+    print(*volume_sentences(recipe, Path(arguments.output)), sep="\n", file=sys.stderr, flush=True)
     print(f"{arguments.output} holds {recipe.frames} frames in {recipe.shards} shards; this run took {seconds:.0f} s.")

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from DiffUSLib import __version__
-from DiffUSLib.datasets.frames import frames
+from DiffUSLib.datasets.frames import frames, prepared_patient
 from DiffUSLib.datasets.recipe import Recipe
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.io.files import written_whole
@@ -96,19 +96,43 @@ def make_shard(recipe_json: str, folder: str, shard: int) -> int:
     path = shard_path(Path(folder), shard)
     if is_made(recipe, Path(folder), shard):
         return count
+    volumes: dict[str, dict] = {}
     with (
         written_whole(path) as temporary,
         tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar,
     ):
         for number, files in enumerate(frames(recipe, first, count), start=first):
+            patient = json.loads(files["json"])["patient"]
+            if str(patient) not in volumes:
+                volumes[str(patient)] = _decided(recipe, patient)
             for ending, content in sorted(files.items()):
                 entry = tarfile.TarInfo(f"{number:09d}.{ending}")
                 entry.size, entry.mode = len(content), 0o644
                 tar.addfile(entry, io.BytesIO(content))
-    told = {"sha256": _sha256(path), "frames": count, "first_frame": first, "recipe_sha256": recipe.digest()}
+    told = {
+        "sha256": _sha256(path),
+        "frames": count,
+        "first_frame": first,
+        "recipe_sha256": recipe.digest(),
+        "volumes": volumes,
+    }
     with written_whole(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(told) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(told, sort_keys=True) + "\n", encoding="utf-8")
     return count
+
+
+def volume_sentences(recipe: Recipe, folder: Path) -> list[str]:
+    """What the volume of each patient was taken for, as the shards tell it."""
+    volumes: dict[str, dict] = {}
+    for shard in range(recipe.shards):
+        volumes |= _read_json(shard_path(folder, shard).with_suffix(".json")).get("volumes", {})
+    return [f"patient {patient}: {' '.join(volumes[patient]['told'])}" for patient in sorted(volumes, key=int)]
+
+
+def _decided(recipe: Recipe, patient: int) -> dict:
+    decision = prepared_patient(recipe, patient).maps.decision
+    assert decision is not None  # the maps of a volume come with one
+    return {**decision.report(), "told": decision.sentences()}
 
 
 def _read_json(path: Path) -> dict:

@@ -20,6 +20,7 @@ pytest.importorskip("dask.distributed")
 pytest.importorskip("pydantic")
 pytest.importorskip("webdataset")
 
+from DiffUSLib.acoustics import acoustic_maps
 from DiffUSLib.cli import main
 from DiffUSLib.datasets import shards
 from DiffUSLib.datasets.cohort import make_case
@@ -27,7 +28,7 @@ from DiffUSLib.datasets.frames import PreparedPatient, frames, prepared_patient
 from DiffUSLib.datasets.pose_sampling import tracking_error
 from DiffUSLib.datasets.recipe import TrackingError, read_recipe
 from DiffUSLib.errors import DiffUSError
-from DiffUSLib.io import read_tracked_frames, read_transform
+from DiffUSLib.io import read_tracked_frames, read_transform, read_volume
 from DiffUSLib.io.frames import set_image_ijk_to_ras
 
 RADIUS_MM = 40.0
@@ -164,6 +165,19 @@ def test_bytes_do_not_depend_on_where_shards_begin(folder):
     prepared_patient.__globals__["_prepared"].cache_clear()  # as in another process
     assert [*frames(recipe, 0, 3), *frames(recipe, 3, 6), *frames(recipe, 9, 3)] == whole
     assert len({files["bmode.png"] for files in whole}) == 12
+
+
+def test_shards_tell_what_the_volume_was_taken_for(folder):
+    """As a renderer is told by the maps, whose own decision is read from the voxels alone."""
+    recipe = read_recipe(folder / "recipe.yaml")
+    shards.begin(recipe, folder / "out")
+    shards.make_shard(recipe.model_dump_json(), str(folder / "out"), 0)
+    told = json.loads(shards.shard_path(folder / "out", 0).with_suffix(".json").read_text())["volumes"]
+    patient = recipe.patients[0]
+    decision = acoustic_maps(read_volume(patient.volume), patient.modality, mapping=patient.mapping).decision
+    assert told["0"]["modality"] == decision.modality
+    assert told["0"]["label_set"] == (decision.label_set or None)
+    assert shards.volume_sentences(recipe, folder / "out") == [f"patient 0: {' '.join(decision.sentences())}"]
 
 
 @pytest.mark.slow
