@@ -4,6 +4,8 @@ import qt
 import vtk
 from slicer.util import VTKObservationMixin
 
+from .alignment.alignment_run import AlignmentRun
+from .alignment.shift_run import ShiftRun
 from .live import torch_status
 from .live.active_needle import ActiveNeedle
 from .live.active_transducer import ActiveTransducer
@@ -36,6 +38,8 @@ class Session(VTKObservationMixin):
         errands: Errands.
         actions: TransducerActions.
         thumbnails: Thumbnails.
+        alignment: AlignmentRun.
+        shift: ShiftRun.
         message: a sentence for the user, or "".
         isActive: True while the module is open.
     """
@@ -57,6 +61,8 @@ class Session(VTKObservationMixin):
         self.errands.changed.connect(self.changed.emit)
         self.actions = TransducerActions(self)
         self.thumbnails = Thumbnails(self.say)
+        self.alignment = AlignmentRun(self)
+        self.shift = ShiftRun(self, self.alignment)
         self._patientView = PatientView(self.patient, self.say)
 
     @property

@@ -117,6 +117,7 @@ class Outcome:
         comparison: DiffUSLib's SliceComparison.
         rendered: (2, H, W) array: what the volume shows at the slice's place before and after.
         correction: (4, 4) array in RAS.
+        slices: DiffUSLib's UltrasoundSlices, where the tracking has them.
     """
 
     result: object
@@ -124,6 +125,7 @@ class Outcome:
     comparison: object
     rendered: np.ndarray
     correction: np.ndarray
+    slices: object
 
 
 class AlignmentJob:
@@ -172,4 +174,4 @@ class AlignmentJob:
         result = alignment.result
         rendered = comparison.before_and_after(result)
         report = registration_report(result, list(numbers))
-        return Outcome(result, report, comparison, rendered, result.correction_ras.numpy())
+        return Outcome(result, report, comparison, rendered, result.correction_ras.numpy(), slices)

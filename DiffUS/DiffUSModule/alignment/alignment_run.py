@@ -42,6 +42,7 @@ class AlignmentRun(VTKObservationMixin):
         stage: DiffUSLib's name of the stage, or "".
         iteration: within the stage.
         outcome: the Outcome of the last run until it is reverted or another one begins, or None.
+        watched: nodes that the last run works on.
         view: AlignmentView.
         plot: ScorePlot.
     """
@@ -51,6 +52,7 @@ class AlignmentRun(VTKObservationMixin):
         self.changed, self.failed = Signal(), Signal()
         self.state, self.stage, self.iteration, self.outcome = State.IDLE, "", 0, None
         self.view, self.plot = AlignmentView(), ScorePlot()
+        self.watched = []
         self.overlayStyle, self.share = "checkerboard", 0.5
         self._session = session
         self._task = self._correction = self._snapshot = self._rendered = self._makeJob = None
@@ -82,7 +84,7 @@ class AlignmentRun(VTKObservationMixin):
         self._anchor = anchorOf(self._image, patientNode)
         self._places = self._placesNow()
         volume = copyVolume(patientNode)
-        self._watched = [ultrasoundNode, self._image, patientNode, *chainOf(self._image)]
+        self.watched = [ultrasoundNode, self._image, patientNode, *chainOf(self._image)]
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.NodeRemovedEvent, self._onNodeRemoved)
         self._began = time.perf_counter()
         self._setState(State.WAITING)
@@ -137,6 +139,19 @@ class AlignmentRun(VTKObservationMixin):
     def correctionNode(self):
         """The transform node of the running or undecided alignment, or None."""
         return self._correction.node if self._correction is not None else None
+
+    @property
+    def patientNode(self):
+        """The MRI or CT of the last run."""
+        return self._patient
+
+    @property
+    def hasMoved(self):
+        """True if volume or tracking stand elsewhere than the outcome's correction has them."""
+        expected = self._places.copy()
+        if self.isApplied:
+            expected[:-1] = self.outcome.correction @ expected[:-1]
+        return not np.allclose(self._placesNow(), expected, atol=1e-4)
 
     @property
     def isBusy(self):
@@ -216,7 +231,7 @@ class AlignmentRun(VTKObservationMixin):
             self.stop()
 
     def _onNodeRemoved(self, caller, event):
-        gone = [node for node in self._watched if not slicer.mrmlScene.IsNodePresent(node)]
+        gone = [node for node in self.watched if not slicer.mrmlScene.IsNodePresent(node)]
         if gone and not slicer.mrmlScene.IsClosing():
             self._fail(_("{name} was deleted; the alignment ended.").format(name=gone[0].GetName()))
         elif self._correction is not None and not self._correction.isInScene:

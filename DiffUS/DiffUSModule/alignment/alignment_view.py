@@ -30,6 +30,7 @@ class AlignmentView:
         self._slices = AlignedSlices()
         self._follower = PlaneFollower(self._slices)
         self._switch = LayoutSwitch(ALIGNMENT_LAYOUT)
+        self._layers, self._onPatient = None, (None, None)
 
     @property
     def isShown(self):
@@ -50,6 +51,7 @@ class AlignmentView:
         """Back to the user's layout."""
         self._follower.stop()
         self._slices.release()
+        self._layers = None
         if self.isShown:
             self._setVisibleIn3D(False)
         self._switch.hide()
@@ -77,6 +79,13 @@ class AlignmentView:
         """Call the patient's view by what it shows; see view_names.nameOfVolume."""
         for widget in self._widgets()[1:]:
             widget.mrmlSliceNode().SetLayoutLabel(nameOfVolume(patientNode, modality))
+
+    def showOnPatient(self, background, foreground):
+        """Show other volumes in the patient's view, in the place of the patient and the ultrasound; None for these."""
+        if (background, foreground) != self._onPatient:
+            self._onPatient = (background, foreground)
+            if self._layers is not None:
+                self._setLayers(*self._layers)
 
     def showImage(self, imageNode, patientNode):
         """The ultrasound alone, also as it moves; a volume as the views happen to cut it."""
@@ -122,7 +131,9 @@ class AlignmentView:
         return self._switch.sliceWidgets((OVERLAY_VIEW, PATIENT_VIEW))
 
     def _setLayers(self, shownNode, patientNode, imageNode):
-        layers = ((shownNode, None), (patientNode, imageNode))
+        self._layers = (shownNode, patientNode, imageNode)
+        background, foreground = self._onPatient
+        layers = ((shownNode, None), (background or patientNode, foreground or imageNode))
         for widget, (background, foreground) in zip(self._widgets(), layers, strict=False):
             composite = widget.mrmlSliceCompositeNode()
             composite.SetBackgroundVolumeID(background.GetID() if background is not None else None)

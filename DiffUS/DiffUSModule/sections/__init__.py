@@ -4,6 +4,7 @@ A new section is a file here with its class, a file in Resources/UI with its wid
 """
 
 from .align_section import AlignSection
+from .brain_shift_section import BrainShiftSection
 from .curve_section import CurveSection
 from .image_section import ImageSection
 from .keep_section import KeepSection
@@ -18,5 +19,5 @@ from .volume_section import VolumeSection
 
 SECTIONS = (
     StatusSection, VolumeSection, CurveSection, TransducerSection, MotionSection, ImageSection, NeedleSection,
-    KeepSection, StreamSection, MatchSection, AlignSection, OneOpen,
+    KeepSection, StreamSection, MatchSection, AlignSection, BrainShiftSection, OneOpen,
 )  # fmt: skip

@@ -5,7 +5,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ..alignment import alignment_job, fan_shape
-from ..alignment.alignment_run import AlignmentRun, State
+from ..alignment.alignment_run import State
 from ..alignment.chosen_ultrasound import ChosenUltrasound
 from ..alignment.ultrasound_source import readUltrasound
 from ..live import torch_status
@@ -30,7 +30,7 @@ class AlignSection(Section):
 
     def __init__(self, ui, session):
         super().__init__(ui, session)
-        self.run = AlignmentRun(session)
+        self.run = session.alignment
         self.run.changed.connect(self.update)
         self.run.failed.connect(session.say)
         self._ultrasound, self._shownVolume = ChosenUltrasound(), None
@@ -41,7 +41,7 @@ class AlignSection(Section):
         ui.detectFanButton.connect("clicked()", lambda: self.attempt(self.onDetect))
         ui.alignButton.connect("clicked()", lambda: self.attempt(self.onAlign))
         # Expanding a section shows all its rows, also those that are not for this ultrasound.
-        for section in (ui.alignSection, ui.fanSection, ui.alignAdvancedSection):
+        for section in (ui.alignSection, ui.fanSection, ui.alignAdvancedSection, ui.brainShiftSection):
             section.connect("contentsCollapsed(bool)", lambda: self.update())
 
     # --- what the panel shows ----------------------------------------------------------------------------------------
@@ -62,7 +62,9 @@ class AlignSection(Section):
 
     @property
     def _isOpen(self):
-        return self.session.isActive and not self.ui.alignSection.collapsed
+        """The views of an alignment are also those of the brain shift after it."""
+        isExpanded = not (self.ui.alignSection.collapsed and self.ui.brainShiftSection.collapsed)
+        return self.session.isActive and isExpanded
 
     def _follow(self, node):
         """Another ultrasound was chosen, or the section was opened or closed."""

@@ -4,7 +4,7 @@ from .section import Section
 
 EXCLUSIVE = (
     "curveSection", "moveSection", "shapeSection", "advancedSection", "needleSection", "keepSection", "streamSection",
-    "matchSection", "alignSection",
+    "matchSection", "alignSection", "brainShiftSection",
 )  # fmt: skip
 
 
