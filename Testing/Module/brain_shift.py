@@ -10,7 +10,7 @@ from Testing.Module.ultrasound import add_case, align, choose, middle_of
 
 SENTENCE = "Frames that were held out agree better, says the test."
 KEPT_RIGID = "Frames that were held out agree no better, says the test."
-NEXT_VIEW = "One more image would help, says the test."
+NEXT_VIEW = "One more image would help, says the test" + ", at length" * 20 + "."
 LENGTH_MM = 4.0
 STEPS = 6
 

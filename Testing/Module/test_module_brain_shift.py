@@ -21,6 +21,7 @@ from Testing.Module.brain_shift import (
     known,
     layers_of_patient_view,
 )
+from Testing.Module.test_module_panel import PANEL_WIDTH, ROOM_AT_1080P
 from Testing.Module.ultrasound import (
     add_case,
     align,
@@ -94,6 +95,21 @@ def test_from_the_alignment_to_accept_and_revert(host, prepared, case, error, kn
     assert layers_of_patient_view() == ("MNI152", image_of(browser).GetName())
     assert np.array_equal(slicer.util.arrayFromVolume(head), voxels)
     prepared.parent.hide()
+
+
+def test_panel_fits_on_one_screen(host, found, tmp_path):
+    ui = found.ui
+    for section in (ui.volumeSection, ui.transducerSection, ui.imageSection):
+        section.collapsed = True
+    ui.shiftMapCheckBox.checked = True
+    assert host.screenshot_panel(tmp_path / "panel.png", PANEL_WIDTH) <= ROOM_AT_1080P
+    assert found.parent.minimumSizeHint().width() <= PANEL_WIDTH
+    found.parent.show()
+    host.process_events()
+    assert ui.shiftSentences.height >= ui.shiftSentences.heightForWidth(ui.shiftSentences.width)
+    for button in (ui.shiftSwitchButton, ui.shiftAcceptButton, ui.shiftRevertButton, ui.shiftHardenButton):
+        assert button.width >= button.fontMetrics().horizontalAdvance(button.text)
+    found.parent.hide()
 
 
 def test_error_at_the_mouse(host, found, known):

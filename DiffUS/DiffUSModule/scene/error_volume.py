@@ -54,7 +54,7 @@ def showLegend(node, isShown):
         if not isShown:
             return
         legend = logic.AddDefaultColorLegendDisplayNode(node)
-        legend.SetTitleText(_("error (mm)"))
+        legend.SetTitleText(_("mm"))
         legend.SetLabelFormat("%.0f")
         legend.SetNumberOfLabels(int(MOST_MM) + 1)
         legend.SetSize(0.1, 0.4)

@@ -9,7 +9,9 @@ _BORDER = 3
 """Zeros around the coefficients: VTK's and ITK's grids end where not all four splines are there."""
 ARROW_SCALE_PERCENT = 300
 """Shifts of a few mm are hardly seen at their true length."""
-_ARROWS_EVERY_MM = 7.5
+_ARROWS_EVERY_MM, _LEAST_SHOWN_MM, _DIAMETER_MM = 7.5, 0.3, 1.5
+_ARROW_COLOR = (0.2, 1.0, 0.3)
+"""Seen on ultrasound, on MRI, and on the colors of an error map; Slicer's own are black for shifts of a few mm."""
 
 
 def addWarp(name, coefficientsMm, firstRasMm, spacingMm):
@@ -61,13 +63,17 @@ def showArrows(node, isShown, regionNode):
         if not isShown:
             return
         node.CreateDefaultDisplayNodes()
+        color = vtk.vtkColorTransferFunction()
+        color.AddRGBPoint(0.0, *_ARROW_COLOR)
+        node.GetDisplayNode().SetColorMap(color)
     display = node.GetDisplayNode()
     wasModified = display.StartModify()
     display.SetVisualizationMode(slicer.vtkMRMLTransformDisplayNode.VIS_MODE_GLYPH)
     display.SetGlyphType(slicer.vtkMRMLTransformDisplayNode.GLYPH_TYPE_ARROW)
     display.SetGlyphSpacingMm(_ARROWS_EVERY_MM)
     display.SetGlyphScalePercent(ARROW_SCALE_PERCENT)
-    display.SetGlyphDisplayRangeMinMm(0.2)
+    display.SetGlyphDisplayRangeMinMm(_LEAST_SHOWN_MM)
+    display.SetGlyphDiameterMm(_DIAMETER_MM)
     display.SetAndObserveRegionNode(regionNode)
     display.SetVisibility(isShown)
     display.SetVisibility2D(isShown)

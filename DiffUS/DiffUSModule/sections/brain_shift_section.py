@@ -107,9 +107,9 @@ class BrainShiftSection(Section):
         if nodes is not None and self.session.isActive:
             background = nodes.deformed if self._shift.isDeformed else None
             foreground = nodes.errors if self._isMapWanted else None
-            if nodes.errors is not None:
-                showLegend(nodes.errors, foreground is not None)
         self._alignment.view.showOnPatient(background, foreground)
+        if nodes is not None and nodes.errors is not None:
+            showLegend(nodes.errors, foreground is not None)  # last: it looks for views that show its volume
         self._crosshair.follow(foreground is not None)
 
     @property
