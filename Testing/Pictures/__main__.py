@@ -21,6 +21,7 @@ def main():
     run("Testing.Pictures.tutorial_pictures", SCREENSHOTS)
     run("Testing.Pictures.needle_and_stream", SCREENSHOTS)
     run("Testing.Pictures.align_picture", SCREENSHOTS / "align.png")
+    run("Testing.Pictures.brain_shift_picture", SCREENSHOTS / "brain_shift.png")
     run("Testing.Pictures.match_picture", SCREENSHOTS / "match.png")
 
 

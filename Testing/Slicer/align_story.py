@@ -12,7 +12,7 @@ ALIGNED_MM = 2.0
 
 
 def alignDisplacedSweep(story):
-    """Record, displace, align, look before and after, accept, report, revert."""
+    """Record, displace, align, look before and after, accept, report, find brain shift, revert."""
     slicer.mrmlScene.Clear(0)
     slicer.app.processEvents()
     takeSampleHead(story)
@@ -39,6 +39,7 @@ def alignDisplacedSweep(story):
     assert len(corrections()) == 1, "an accepted correction stays"
     assert not story.ui.acceptButton.enabled
     story.screenshot("8_accepted")
+    findBrainShift(story)
     story.ui.revertButton.click()
     assert not corrections(), "Revert takes it out again"
     assert distance(places(browser), displaced) < 1e-6
@@ -122,3 +123,19 @@ def align(story):
     assert ui.acceptButton.enabled, f"verdict: {ui.alignVerdict.text!r}, panel: {ui.messageLabel.text!r}"
     assert ui.alignVerdict.text
     assert ui.alignFigures.text
+
+
+def findBrainShift(story):
+    """Search, look at the map of the error, and take everything out again."""
+    ui = story.ui
+    ui.brainShiftSection.collapsed = False
+    ui.shiftButton.click()
+    story.waitFor(lambda: ui.shiftButton.text == "Cancel", "the beginning of the search for brain shift")
+    story.waitFor(lambda: ui.shiftButton.text != "Cancel", "the end of the search for brain shift")
+    assert ui.shiftSentences.text, f"panel: {ui.messageLabel.text!r}"
+    ui.shiftMapCheckBox.checked = True
+    story.screenshot("9_brain_shift")
+    ui.shiftRevertButton.click()
+    nodes = slicer.util.getNodesByClass("vtkMRMLStorableNode")
+    assert not [node.GetName() for node in nodes if node.GetAttribute("DiffUS.BrainShift")], "Revert takes it out"
+    ui.alignSection.collapsed = False

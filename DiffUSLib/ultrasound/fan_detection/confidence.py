@@ -97,7 +97,10 @@ def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judg
             if ring.sum() > 20:
                 steps = [float(one[inside].mean() - one[ring].mean()) for one in evidence.maps]
                 measures[f"step_{name}"] = max(steps)
+        measures["faint_before"] = _faint_beyond(fan, lit, rows * factor, columns * factor, inside, is_near=True)
         measures["cut"] = _straight_cut(lit, inside)
+        measures["beside"] = _lit_beside(fan, lit, rows * factor, columns * factor, inside)
+        measures["gap"] = max(_black_gap(one, inside) for one in evidence.maps) if fan.kind == "linear" else 0.0
         measures["faint_beyond"] = _faint_beyond(fan, lit, rows * factor, columns * factor, inside)
     if "step_close" not in measures or fan.half_angle_deg > 88:
         return Judgement(replace(fan, confidence=0.0), measures)
@@ -107,17 +110,59 @@ def judge(fan: FanGeometry, evidence: Evidence, is_turned: bool = False) -> Judg
     return Judgement(replace(fan, confidence=confidence, doubts=doubts[:3]), measures)
 
 
-def _faint_beyond(fan: FanGeometry, lit: np.ndarray, y: np.ndarray, x: np.ndarray, inside: np.ndarray) -> float:
-    """How much more is lit beyond the deep end than elsewhere outside, as where echoes sink into the noise."""
+def _faint_beyond(
+    fan: FanGeometry, lit: np.ndarray, y: np.ndarray, x: np.ndarray, inside: np.ndarray, is_near: bool = False
+) -> float:
+    """How much more is lit beyond the deep end, or before the face, than elsewhere outside, as where echoes sink into
+    the noise or the near field is black."""
     depth = fan.far_px - fan.near_px
-    longer = replace(fan, far_px=fan.far_px + 0.25 * depth).contains(x, y)
-    shorter = replace(fan, far_px=fan.far_px + 0.04 * depth).contains(x, y)
-    beyond = longer & ~shorter
+
+    def longer(share: float) -> np.ndarray:
+        if is_near:
+            return replace(fan, near_px=max(fan.near_px - share * depth, 0.0)).contains(x, y)
+        return replace(fan, far_px=fan.far_px + share * depth).contains(x, y)
+
+    beyond = longer(0.25) & ~longer(0.04)
     elsewhere = ~ndimage.binary_dilation(inside | beyond, iterations=3)
     if beyond.sum() < 30 or elsewhere.sum() < 30:
         return 0.0
     # Texts beyond count little: they are bright, but few.
     return float(np.minimum(lit[beyond], 0.3).mean() - np.median(lit[elsewhere]))
+
+
+def _lit_beside(fan: FanGeometry, lit: np.ndarray, y: np.ndarray, x: np.ndarray, inside: np.ndarray) -> float:
+    """How much is lit beside the fan, at its depths, on the side where more is: the other part of a fan that black
+    scan lines divide. Texts and bars fill less."""
+    if fan.kind == "linear" or fan.half_angle_deg > 60:
+        return 0.0
+    near = ndimage.binary_dilation(inside, iterations=2)
+    most = 0.0
+    for side in (-1, 1):
+        wider = replace(
+            fan,
+            direction_deg=fan.direction_deg + 0.6 * side * fan.half_angle_deg,
+            half_angle_deg=1.4 * fan.half_angle_deg,
+        )
+        beside = wider.contains(x, y) & ~near
+        if beside.sum() > 30:
+            most = max(most, float((lit[beside] > 0.5).mean()))
+    return most
+
+
+def _black_gap(lit: np.ndarray, inside: np.ndarray) -> float:
+    """1 if a column in the outer fifth of a linear fan is black from end to end, and what lies beyond it is lit: a
+    ruler or a bar of grays, taken for the side."""
+    columns = np.nonzero(inside.any(axis=0))[0]
+    if len(columns) < 10:
+        return 0.0
+    count = inside.sum(axis=0)[columns]
+    share = (inside & (lit > 0.1)).sum(axis=0)[columns] / np.maximum(count, 1)
+    outer = len(columns) // 5
+    for part in (share[:outer], share[::-1][:outer]):
+        lit_ones, black = np.nonzero(part > 0.03)[0], np.nonzero(part < 0.02)[0]
+        if len(lit_ones) and len(black) and lit_ones[0] < black[-1]:
+            return 1.0
+    return 0.0
 
 
 def _straight_cut(lit: np.ndarray, inside: np.ndarray) -> float:
@@ -158,9 +203,12 @@ def _doubts(fan: FanGeometry, measures: dict[str, float], is_turned: bool) -> li
         elif name != "window" and not (name == "near" and fan.kind == "sector"):
             factors.append((0.7, f"{words} is not in the picture"))
     factors.append((_ramp(-measures["faint_beyond"], -0.08, -0.02, 0.5), "faint echoes lie beyond the deep end"))
+    factors.append((_ramp(-measures["faint_before"], -0.08, -0.02, 0.5), "faint echoes lie before the face"))
     factors.append((_ramp(measures["share"], 0.005, 0.025, 0.2), "it is small"))
     factors.append((_ramp(measures["step_close"], 0.2, 0.55, 0.2), "it hardly differs from what is around it"))
     factors.append((_ramp(measures["cover"], 0.2, 0.7, 0.2), "most of it is black"))
+    factors.append((_ramp(-measures["beside"], -0.35, -0.2, 0.6), "something as large lies beside it"))
+    factors.append((_ramp(-measures["gap"], -1.0, 0.0, 0.6), "a black gap divides it"))
     if fan.kind != "linear":
         factors.append((_ramp(-measures["cut"], -0.7, -0.4, 0.5), "a straight cut runs through it"))
         sides = sorted(measures.get(f"{name}_sharp", 0.0) for name in ("left", "right"))
