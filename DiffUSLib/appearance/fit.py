@@ -18,6 +18,7 @@ from DiffUSLib.appearance.parameters import Parameters
 from DiffUSLib.appearance.shading import misfit, shading_alone
 from DiffUSLib.errors import DiffUSError
 from DiffUSLib.geometry.pose import rigid_matrix
+from DiffUSLib.steps import value_of
 from DiffUSLib.ultrasound.observation import UltrasoundSlices
 
 _STEPS = 60
@@ -151,11 +152,7 @@ def _with_grain(slices: UltrasoundSlices, appearance: Appearance) -> Appearance:
 
 def fitted(fit: Generator[FitProgress, None, FitResult]) -> FitResult:
     """Run a fit to its end, without progress."""
-    while True:
-        try:
-            next(fit)
-        except StopIteration as end:
-            return end.value
+    return value_of(fit)
 
 
 def _climb(

@@ -22,6 +22,7 @@ from DiffUSLib.registration.error_map import error_map
 from DiffUSLib.registration.landmark_check import LandmarkCheck, check_landmarks
 from DiffUSLib.registration.report import deformation_report
 from DiffUSLib.registration.warped_volume import jacobian_volume, warp_grid, warped_volume
+from DiffUSLib.steps import value_of
 
 _GRID_MM = 2.5
 
@@ -110,13 +111,7 @@ def deformed(
 def _error_map(path: Path, run: Deformation) -> dict[str, Any]:
     """Its part of the report, after its files were written."""
     print("error map ...", file=sys.stderr, flush=True)
-    work = error_map(run)
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            found = stop.value
-            break
+    found = value_of(error_map(run))
     write_volume(_beside(path, "error50.nrrd"), found.median_mm)
     write_volume(_beside(path, "error90.nrrd"), found.p90_mm)
     print(found.next_view)

@@ -19,6 +19,7 @@ from DiffUSLib.registration import RegistrationSettings, UltrasoundSlices
 from DiffUSLib.registration.features import crop, smoothed
 from DiffUSLib.registration.objective import COARSE, FINE, Objective
 from DiffUSLib.similarity import lc2
+from DiffUSLib.steps import value_of
 from DiffUSLib.ultrasound.observation import observe
 
 _GRID_MM = 1.5
@@ -110,13 +111,8 @@ def derivative_free(slices: UltrasoundSlices, volume: Volume, maps: AcousticMaps
     anatomy = crop(volume, maps, slices.centers_ras_mm, margin_mm=80)
     units = np.zeros(6)
     for step, scale in zip(_POWELL_STEPS, (COARSE, FINE), strict=True):
-        work = smoothed(anatomy, scale.volume_mm)
-        while True:
-            try:
-                next(work)
-            except StopIteration as stop:
-                objective = Objective(stop.value, slices, scale, center, prior, torch.device("cpu"))
-                break
+        smooth = value_of(smoothed(anatomy, scale.volume_mm))
+        objective = Objective(smooth, slices, scale, center, prior, torch.device("cpu"))
         units = _powell(partial(_posterior_cost, objective), units, step)
     return _matrix(units, center).numpy()
 

@@ -16,6 +16,7 @@ from DiffUSLib.geometry.volume import Volume
 from DiffUSLib.registration.deformation import Deformation, DeformationSettings
 from DiffUSLib.registration.error_map import WarpPosterior, error_map, length_quantiles
 from DiffUSLib.registration.landmark_check import check_landmarks
+from DiffUSLib.steps import value_of
 from Testing.Library.scenes import blobs
 from Testing.Library.test_registration import poses, slices_of
 
@@ -112,13 +113,7 @@ def test_another_view_leaves_less_error(bent):
 
 @pytest.mark.slow
 def test_the_map_has_volumes_and_a_sentence(bent):
-    work = error_map(bent)
-    while True:
-        try:
-            next(work)
-        except StopIteration as stop:
-            found = stop.value
-            break
+    found = value_of(error_map(bent))
     assert bool((found.p90_mm.voxels >= found.median_mm.voxels).all())
     assert found.mean_mm[1] < found.mean_mm[0]
     assert "would shrink the error most" in found.next_view

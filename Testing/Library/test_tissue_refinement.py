@@ -19,6 +19,7 @@ from DiffUSLib.registration.objective import Objective, Scale
 from DiffUSLib.registration.tissue_refinement import TissueObjective, tissue_shares
 from DiffUSLib.rendering.renderer import Renderer
 from DiffUSLib.rendering.settings import look
+from DiffUSLib.steps import value_of
 from Testing.Library.scenes import blobs
 
 PROBE = Probe("test", "curvilinear", 50.0, 4.0, field_of_view_deg=60.0, radius_mm=10.0)
@@ -60,22 +61,14 @@ def slices(volume):
     return UltrasoundSlices(rendered.image.numpy(), rendered.mask.numpy(), matrix, torch.from_numpy(poses), PROBE)
 
 
-def finish(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value
-
-
 @pytest.fixture(scope="module")
 def together(volume, slices):
     scale = Scale(1.0, 0.7, 24, 32, (7, 9))
     anatomy = crop(volume, maps_of(volume, ANCHORS), slices.centers_ras_mm, margin_mm=45)
-    smooth = finish(smoothed(anatomy, scale.volume_mm))
+    smooth = value_of(smoothed(anatomy, scale.volume_mm))
     center, prior = slices.centers_ras_mm.mean(0), torch.full((7,), 5.0)
     objective = Objective(smooth, slices, scale, center, prior, torch.device("cpu"))
-    shares = finish(tissue_shares(anatomy, scale.volume_mm))
+    shares = value_of(tissue_shares(anatomy, scale.volume_mm))
     return TissueObjective(objective, smooth, shares, ANCHORS), anatomy, scale
 
 
