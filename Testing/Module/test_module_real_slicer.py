@@ -233,7 +233,9 @@ def test_the_surface_of_the_patient_looks_outward(host, widget, side):
 def test_one_of_the_seldom_needed_parts_is_open_at_a_time(widget):
     from DiffUSModule.sections.one_open import EXCLUSIVE
 
-    for name in EXCLUSIVE:
+    shown = [name for name in EXCLUSIVE if not getattr(widget.ui, name).isHidden()]
+    assert set(EXCLUSIVE) - set(shown) == {"brainShiftSection"}  # until there is an alignment
+    for name in shown:
         getattr(widget.ui, name).collapsed = False
         assert [other for other in EXCLUSIVE if not getattr(widget.ui, other).collapsed] == [name]
 
